@@ -1,0 +1,89 @@
+//! Two halves as one endpoint.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use crate::{Channel, Error, Inherit, Interest, Ready, Receiver, Result, Sender, Wait};
+
+/// A sending and a receiving half as one endpoint: what every mechanism's `pair()` returns two of.
+#[derive(Debug)]
+pub struct Duplex<S, R> {
+    sender: S,
+    receiver: R,
+}
+
+impl<S, R> Duplex<S, R> {
+    /// Joins two halves.
+    pub fn new(sender: S, receiver: R) -> Self {
+        Duplex { sender, receiver }
+    }
+
+    /// Takes the halves apart, for a thread each, say.
+    pub fn split(self) -> (S, R) {
+        (self.sender, self.receiver)
+    }
+
+    /// The sending half, for what is particular to its mechanism.
+    pub fn sender(&mut self) -> &mut S {
+        &mut self.sender
+    }
+
+    /// The receiving half, for what is particular to its mechanism.
+    pub fn receiver(&mut self) -> &mut R {
+        &mut self.receiver
+    }
+}
+
+impl<S: Sender, R> Sender for Duplex<S, R> {
+    crate::forward_sender!(self => self.sender);
+}
+
+impl<S, R: Receiver> Receiver for Duplex<S, R> {
+    crate::forward_receiver!(self => self.receiver);
+}
+
+impl<S: Sender, R: Receiver> Channel for Duplex<S, R> {
+    fn halves(&mut self) -> (&mut dyn Sender, &mut dyn Receiver) {
+        (&mut self.sender, &mut self.receiver)
+    }
+}
+
+/// Ready when there is something to receive; a tail is sent on meanwhile.
+impl<S: Sender, R: Ready> Ready for Duplex<S, R> {
+    fn fd(&self) -> (BorrowedFd<'_>, Interest) {
+        self.receiver.fd()
+    }
+
+    fn arm(&mut self) -> Result<bool> {
+        // A failed flush is told by the next send; what can still be received comes first.
+        match self
+            .sender
+            .pending()
+            .is_some()
+            .then(|| self.sender.flush(Wait::Never))
+        {
+            None | Some(Ok(()) | Err(Error::WouldBlock | Error::Disconnected)) => {}
+            Some(Err(error)) => return Err(error),
+        }
+        self.receiver.arm()
+    }
+
+    fn tail(&self) -> Option<BorrowedFd<'_>> {
+        self.sender.pending()
+    }
+}
+
+impl<S: Inherit, R: Inherit> Inherit for Duplex<S, R> {
+    fn fds(&self, each: &mut dyn FnMut(BorrowedFd<'_>)) {
+        self.sender.fds(each);
+        self.receiver.fds(each);
+    }
+
+    fn into_parts(self) -> Result<(Vec<OwnedFd>, Vec<u8>)> {
+        (self.sender, self.receiver).into_parts()
+    }
+
+    fn from_parts(fds: Vec<OwnedFd>, state: &[u8]) -> Result<Self> {
+        let (sender, receiver) = Inherit::from_parts(fds, state)?;
+        Ok(Duplex { sender, receiver })
+    }
+}

@@ -1,0 +1,53 @@
+//! Framed, buffered halves over any kernel byte stream: pipe, FIFO, unix stream and TCP are thin
+//! types on them.
+//!
+//! A mechanism brings a [`Source`] and a [`Sink`], two wrappers of a descriptor that know its read
+//! and its write call, and gets the whole contract: frames, partial ones, tails, deadlines, polling.
+
+mod pipe;
+mod receiver;
+mod sender;
+mod shared;
+
+use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
+
+pub use pipe::PipeFd;
+pub use receiver::FramedReceiver;
+pub use sender::FramedSender;
+
+/// Whether a read may sleep in the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Return `EAGAIN` rather than sleep.
+    Now,
+    /// Sleep until there is something. `EAGAIN` is allowed all the same.
+    Block,
+}
+
+/// A descriptor that bytes are read from.
+pub trait Source: AsFd + Send + Sync + 'static {
+    /// Reads what is there; 0 is the end of the stream.
+    fn read(&self, buf: &mut [u8], mode: Mode) -> io::Result<usize>;
+
+    /// What it is, for errors: `FIFO /run/app/in`.
+    fn object(&self) -> Box<str>;
+}
+
+/// A descriptor that bytes are written to.
+pub trait Sink: AsFd + Send + Sync + 'static {
+    /// Writes what fits without sleeping and without raising SIGPIPE.
+    fn write(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// What it is, for errors.
+    fn object(&self) -> Box<str>;
+}
+
+/// Lets the two halves of one endpoint help each other, so that two ends that each send a large
+/// message and then receive do not hang: a receiver that waits sends its sender's tail on, and a
+/// sender that waits takes in what arrives.
+pub fn link<W: Sink, R: Source>(sender: &mut FramedSender<W>, receiver: &mut FramedReceiver<R>) {
+    let (output, input) = (sender.output(), receiver.input());
+    sender.set_input(input);
+    receiver.set_output(output);
+}

@@ -1,0 +1,84 @@
+//! An end of a pipe or a FIFO, which differ only in how they are made.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Mode, Sink, Source};
+use crate::sys;
+
+/// One end of a pipe or a FIFO.
+///
+/// The description must be this end's own, because its `O_NONBLOCK` is switched: a read that may
+/// sleep is then one system call instead of three.
+#[derive(Debug)]
+pub struct PipeFd {
+    fd: OwnedFd,
+    object: Box<str>,
+    nonblocking: AtomicBool,
+    /// SIGPIPE was not ignored when this end was made: every write keeps it from being raised.
+    guarded: bool,
+}
+
+impl PipeFd {
+    /// Wraps the descriptor of a pipe or a FIFO; `object` names it in errors.
+    ///
+    /// The disposition of SIGPIPE is read here, once. Rust programs ignore it from the start; a
+    /// program that restores the default does so before it makes its pipes, or is killed as it
+    /// asked.
+    ///
+    /// # Errors
+    ///
+    /// When the descriptor's flags cannot be read or set.
+    pub fn new(fd: OwnedFd, object: impl Into<Box<str>>) -> io::Result<Self> {
+        sys::set_nonblocking(&fd, true)?;
+        Ok(PipeFd {
+            fd,
+            object: object.into(),
+            nonblocking: AtomicBool::new(true),
+            guarded: !sys::sigpipe_is_ignored(),
+        })
+    }
+
+    fn switch(&self, mode: Mode) -> io::Result<()> {
+        let nonblocking = mode == Mode::Now;
+        if self.nonblocking.load(Ordering::Relaxed) != nonblocking {
+            sys::set_nonblocking(&self.fd, nonblocking)?;
+            self.nonblocking.store(nonblocking, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+impl Source for PipeFd {
+    #[inline]
+    fn read(&self, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
+        self.switch(mode)?;
+        sys::read(&self.fd, buf)
+    }
+
+    fn object(&self) -> Box<str> {
+        self.object.clone()
+    }
+}
+
+impl Sink for PipeFd {
+    #[inline]
+    fn write(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        match bufs {
+            _ if self.guarded => sys::write_without_sigpipe(&self.fd, bufs),
+            [one] => sys::write(&self.fd, one),
+            _ => sys::writev(&self.fd, bufs),
+        }
+    }
+
+    fn object(&self) -> Box<str> {
+        self.object.clone()
+    }
+}
+
+impl AsFd for PipeFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

@@ -1,0 +1,254 @@
+//! The half that reads frames.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Weak};
+
+use super::shared::{Drive, Input, TakeIn};
+use super::{Mode, Source};
+use crate::frame::{Decoder, HEADER_LEN, LARGEST_MAX_LEN, Oversize};
+use crate::inherit::{Reader, Writer};
+use crate::spin::{Look, Poller};
+use crate::{Error, Interest, Ready, Receiver, Result, Spin, Wait, sys};
+
+/// A receiver of frames from a byte stream.
+pub struct FramedReceiver<R: Source> {
+    flow: Inflow<R>,
+    poller: Poller,
+}
+
+impl<R: Source> FramedReceiver<R> {
+    /// A receiver of messages of up to `max_len` bytes.
+    pub fn new(io: R, max_len: usize, spin: Spin) -> Self {
+        let max_len = max_len.min(LARGEST_MAX_LEN);
+        FramedReceiver {
+            flow: Inflow {
+                input: Arc::new(Input::new(io, HEADER_LEN + max_len)),
+                output: None,
+                decoder: Decoder::new(max_len),
+                end: None,
+            },
+            poller: Poller::new(spin, Look::Call),
+        }
+    }
+
+    /// A receiver made of its source and the state that [`into_parts`](Self::into_parts) gave.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`](Error::Malformed) for a state that is none.
+    pub fn from_parts(io: R, state: &[u8]) -> Result<Self> {
+        let mut state = Reader::new(state);
+        let (max_len, spin, unread) = (state.len()?, state.spin()?, state.bytes()?);
+        state.end()?;
+        let mut receiver = FramedReceiver::new(io, max_len, spin);
+        receiver.flow.decoder.extend(unread);
+        Ok(receiver)
+    }
+
+    /// The descriptor and the state of this half: what was read and not yet received goes along.
+    ///
+    /// # Errors
+    ///
+    /// When the descriptor cannot be duplicated.
+    pub fn into_parts(self) -> Result<(OwnedFd, Vec<u8>)> {
+        let dup = self.as_fd().try_clone_to_owned();
+        let fd = dup.map_err(|source| Error::os("fcntl(F_DUPFD)", self.io().object(), source))?;
+        let unread = [self.flow.decoder.unread(), &self.flow.input.take()].concat();
+        let mut state = Writer::new();
+        state
+            .len(self.max_len())
+            .spin(self.poller.spin())
+            .bytes(&unread);
+        Ok((fd, state.finish()))
+    }
+
+    /// The longest message in bytes that is accepted.
+    pub fn max_len(&self) -> usize {
+        self.flow.decoder.max_len()
+    }
+
+    /// The source.
+    pub fn io(&self) -> &R {
+        &self.flow.input.io
+    }
+
+    pub(super) fn input(&self) -> Weak<dyn TakeIn> {
+        let input: Weak<Input<R>> = Arc::downgrade(&self.flow.input);
+        input
+    }
+
+    pub(super) fn set_output(&mut self, output: Weak<dyn Drive>) {
+        self.flow.output = Some(output);
+    }
+}
+
+impl<R: Source> Receiver for FramedReceiver<R> {
+    fn recv_wait(&mut self, wait: Wait) -> Result<()> {
+        if self.flow.next()? {
+            return Ok(());
+        }
+        if self.poller.spin() == Spin::Never && wait == Wait::Forever && !self.flow.is_pending() {
+            while self.flow.fill(Mode::Block)?.is_none() {
+                self.flow.sleep(wait)?; // somebody else made it non-blocking
+            }
+            return Ok(());
+        }
+        match self.flow.fill(Mode::Now)? {
+            Some(()) => Ok(()),
+            None if wait == Wait::Never => Err(Error::WouldBlock),
+            None => {
+                self.poller.expect_len(self.flow.decoder.last_len());
+                self.poller.wait(
+                    wait,
+                    &mut self.flow,
+                    |flow| flow.fill(Mode::Now),
+                    Inflow::sleep,
+                )
+            }
+        }
+    }
+
+    fn message(&self) -> &[u8] {
+        self.flow.decoder.message()
+    }
+
+    fn recv_many(&mut self, max: usize, wait: Wait, each: &mut dyn FnMut(&[u8])) -> Result<usize> {
+        if max == 0 {
+            return Ok(0);
+        }
+        self.recv_wait(wait)?;
+        each(self.message());
+        let mut received = 1;
+        // What one read brought, and no further system call.
+        while received < max && matches!(self.flow.next(), Ok(true)) {
+            each(self.message());
+            received += 1;
+        }
+        Ok(received)
+    }
+}
+
+impl<R: Source> Ready for FramedReceiver<R> {
+    fn fd(&self) -> (BorrowedFd<'_>, Interest) {
+        (self.as_fd(), Interest::Read)
+    }
+
+    fn arm(&mut self) -> Result<bool> {
+        Ok(self.flow.end.is_some() || self.flow.decoder.is_ready() || self.flow.input.has_taken())
+    }
+}
+
+impl<R: Source> AsFd for FramedReceiver<R> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io().as_fd()
+    }
+}
+
+impl<R: Source> fmt::Debug for FramedReceiver<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FramedReceiver")
+            .field("object", &self.io().object())
+            .field("max_len", &self.max_len())
+            .field("end", &self.flow.end)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why nothing more comes.
+#[derive(Clone, Debug)]
+enum End {
+    Disconnected,
+    Malformed(Box<str>),
+}
+
+/// The way in, and the way out of the same endpoint.
+struct Inflow<R> {
+    input: Arc<Input<R>>,
+    output: Option<Weak<dyn Drive>>,
+    decoder: Decoder,
+    end: Option<End>,
+}
+
+impl<R: Source> Inflow<R> {
+    /// Takes the next frame that was read already; false if there is none.
+    #[inline]
+    fn next(&mut self) -> Result<bool> {
+        match self.decoder.next() {
+            Ok(false) if self.end.is_some() => Err(self.ended()),
+            Ok(found) => Ok(found),
+            Err(Oversize { claimed }) => {
+                let max = self.decoder.max_len();
+                let reason = format!("a frame header claims {claimed} bytes, max_len is {max}");
+                self.end = Some(End::Malformed(reason.into()));
+                Err(self.ended())
+            }
+        }
+    }
+
+    /// Reads until a frame is whole, or there is nothing to read: `None`.
+    fn fill(&mut self, mode: Mode) -> Result<Option<()>> {
+        loop {
+            match self.input.read(self.decoder.space(), mode) {
+                Ok(0) => {
+                    self.end = Some(self.end_of_stream());
+                    return Err(self.ended());
+                }
+                Ok(len) => {
+                    self.decoder.filled(len);
+                    if self.next()? {
+                        return Ok(Some(()));
+                    }
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => return Ok(None),
+                    io::ErrorKind::ConnectionReset => {
+                        self.end = Some(self.end_of_stream());
+                        return Err(self.ended());
+                    }
+                    _ => return Err(Error::os("read", self.input.io.object(), error)),
+                },
+            }
+        }
+    }
+
+    /// Sleeps until there may be something to read; a tail is sent on meanwhile.
+    fn sleep(&mut self, wait: Wait) -> Result<()> {
+        let output = self.output.as_ref().and_then(Weak::upgrade);
+        let mut fds = [sys::pollfd(self.input.as_fd(), Interest::Read); 2];
+        let mut count = 1;
+        if let Some(output) = output.as_ref().filter(|output| output.is_pending()) {
+            // Its failure is told by the next send; what can still be received comes first.
+            if let Ok(false) = output.drive() {
+                fds[1] = sys::pollfd(output.as_fd(), Interest::Write);
+                count = 2;
+            }
+        }
+        sys::poll(&mut fds[..count], wait)?;
+        Ok(())
+    }
+
+    fn is_pending(&self) -> bool {
+        let output = self.output.as_ref().and_then(Weak::upgrade);
+        output.is_some_and(|output| output.is_pending())
+    }
+
+    fn end_of_stream(&self) -> End {
+        match self.decoder.unread().len() {
+            0 => End::Disconnected,
+            part => End::Malformed(format!("the stream ended {part} bytes into a frame").into()),
+        }
+    }
+
+    #[cold]
+    fn ended(&self) -> Error {
+        match &self.end {
+            Some(End::Malformed(reason)) => {
+                Error::malformed(self.input.io.object(), reason.clone())
+            }
+            _ => Error::Disconnected,
+        }
+    }
+}

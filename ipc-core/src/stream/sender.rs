@@ -1,0 +1,338 @@
+//! The half that writes frames.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Weak};
+
+use super::Sink;
+use super::shared::{Drive, Output, TakeIn};
+use crate::frame::{self, HEADER_LEN};
+use crate::inherit::{Reader, Writer};
+use crate::spin::{Look, Poller};
+use crate::{Error, Interest, Ready, Result, Sender, Spin, Wait, sys};
+
+/// Frames up to this length are copied to one place and written by one plain call, which is cheaper
+/// than a vectored one; it is also what a pipe takes whole or not at all.
+const CONTIGUOUS: usize = libc::PIPE_BUF;
+/// Bytes that a batch gathers for one write.
+const BATCH: usize = 64 << 10;
+
+/// A sender of frames over a byte stream.
+pub struct FramedSender<W: Sink> {
+    flow: Outflow<W>,
+    poller: Poller,
+    /// Frames on their way to one write.
+    out: Vec<u8>,
+    max_len: usize,
+}
+
+impl<W: Sink> FramedSender<W> {
+    /// A sender of messages of up to `max_len` bytes.
+    pub fn new(io: W, max_len: usize, spin: Spin) -> Self {
+        FramedSender {
+            flow: Outflow {
+                output: Arc::new(Output::new(io)),
+                input: None,
+            },
+            poller: Poller::new(spin, Look::Call),
+            out: Vec::new(),
+            max_len: max_len.min(frame::LARGEST_MAX_LEN),
+        }
+    }
+
+    /// A sender made of its sink and the state that [`into_parts`](Self::into_parts) gave.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`](Error::Malformed) for a state that is none.
+    pub fn from_parts(io: W, state: &[u8]) -> Result<Self> {
+        let mut state = Reader::new(state);
+        let (max_len, spin, tail) = (state.len()?, state.spin()?, state.bytes()?);
+        state.end()?;
+        let sender = FramedSender::new(io, max_len, spin);
+        sender.flow.output.keep(tail, &[]);
+        Ok(sender)
+    }
+
+    /// The descriptor and the state of this half, tail and all.
+    ///
+    /// # Errors
+    ///
+    /// When the descriptor cannot be duplicated.
+    pub fn into_parts(self) -> Result<(OwnedFd, Vec<u8>)> {
+        let dup = self.as_fd().try_clone_to_owned();
+        let fd = dup.map_err(|source| Error::os("fcntl(F_DUPFD)", self.io().object(), source))?;
+        let mut state = Writer::new();
+        state
+            .len(self.max_len)
+            .spin(self.poller.spin())
+            .bytes(&self.flow.output.take());
+        Ok((fd, state.finish()))
+    }
+
+    /// Sends the tail, then closes.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Sender::flush); it is closed all the same.
+    pub fn close(mut self, wait: Wait) -> Result<()> {
+        self.flush(wait)
+    }
+
+    /// The sink.
+    pub fn io(&self) -> &W {
+        &self.flow.output.io
+    }
+
+    pub(super) fn output(&self) -> Weak<dyn Drive> {
+        let output: Weak<Output<W>> = Arc::downgrade(&self.flow.output);
+        output
+    }
+
+    pub(super) fn set_input(&mut self, input: Weak<dyn TakeIn>) {
+        self.flow.input = Some(input);
+    }
+
+    /// Refuses what is too long, and sends the tail of the message before.
+    #[inline]
+    fn prepare(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
+        if msg.len() > self.max_len {
+            return Err(Error::TooLarge {
+                len: msg.len(),
+                max: self.max_len,
+                limit: "max_len",
+            });
+        }
+        if self.flow.output.is_pending() {
+            self.flush(wait)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Gathers the first of `msgs` up to a write's worth, sends them, and returns how many were
+    /// accepted.
+    fn send_batch(&mut self, msgs: &[&[u8]], wait: Wait) -> Result<usize> {
+        self.prepare(msgs[0], wait)?;
+        self.out.clear();
+        for msg in msgs.iter().take_while(|msg| msg.len() <= self.max_len) {
+            if !self.out.is_empty() && self.out.len() + HEADER_LEN + msg.len() > BATCH {
+                break;
+            }
+            self.out.extend_from_slice(&frame::header(msg.len()));
+            self.out.extend_from_slice(msg);
+        }
+        let sent = self.flow.write(&mut self.poller, &self.out, &[], wait)?;
+        let (mut accepted, mut end) = (0, 0);
+        while end < sent {
+            end += HEADER_LEN + msgs[accepted].len();
+            accepted += 1;
+        }
+        self.flow.output.keep(&self.out[sent..end], &[]);
+        Ok(accepted)
+    }
+}
+
+impl<W: Sink> Sender for FramedSender<W> {
+    fn send_wait(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
+        self.prepare(msg, wait)?;
+        let header = frame::header(msg.len());
+        let (head, body): (&[u8], &[u8]) = if HEADER_LEN + msg.len() <= CONTIGUOUS {
+            self.out.clear();
+            self.out.extend_from_slice(&header);
+            self.out.extend_from_slice(msg);
+            (&self.out, &[])
+        } else {
+            (&header, msg)
+        };
+        let sent = self.flow.write(&mut self.poller, head, body, wait)?;
+        if sent < head.len() + body.len() {
+            let (head, body) = after(head, body, sent);
+            self.flow.output.keep(head, body);
+        }
+        Ok(())
+    }
+
+    fn max_len(&self) -> usize {
+        self.max_len
+    }
+
+    fn send_many(&mut self, msgs: &[&[u8]], wait: Wait) -> Result<usize> {
+        let mut accepted = 0;
+        while accepted < msgs.len() {
+            let rest = &msgs[accepted..];
+            let sent = if HEADER_LEN + rest[0].len() <= CONTIGUOUS {
+                self.send_batch(rest, wait)
+            } else {
+                self.send_wait(rest[0], wait).map(|()| 1)
+            };
+            match sent {
+                Ok(more) => accepted += more,
+                Err(error) if accepted == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(accepted)
+    }
+
+    fn flush(&mut self, wait: Wait) -> Result<()> {
+        match self.flow.drive()? {
+            Some(()) => Ok(()),
+            None if wait == Wait::Never => Err(Error::WouldBlock),
+            None => self
+                .poller
+                .wait(wait, &mut self.flow, |flow| flow.drive(), Outflow::sleep),
+        }
+    }
+
+    fn pending(&self) -> Option<BorrowedFd<'_>> {
+        self.flow.output.is_pending().then(|| self.as_fd())
+    }
+}
+
+impl<W: Sink> Ready for FramedSender<W> {
+    fn fd(&self) -> (BorrowedFd<'_>, Interest) {
+        (self.as_fd(), Interest::Write)
+    }
+
+    /// A stream's room is the kernel's to tell: never ready before it says so.
+    fn arm(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+impl<W: Sink> AsFd for FramedSender<W> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io().as_fd()
+    }
+}
+
+impl<W: Sink> fmt::Debug for FramedSender<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FramedSender")
+            .field("object", &self.io().object())
+            .field("max_len", &self.max_len)
+            .field("pending", &self.flow.output.is_pending())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tries the tail once: a drop never waits.
+impl<W: Sink> Drop for FramedSender<W> {
+    fn drop(&mut self) {
+        if self.flow.output.is_pending() {
+            let _ = self.flow.output.drive();
+        }
+    }
+}
+
+/// The way out, and the way in of the same endpoint.
+struct Outflow<W> {
+    output: Arc<Output<W>>,
+    input: Option<Weak<dyn TakeIn>>,
+}
+
+impl<W: Sink> Outflow<W> {
+    /// Writes `head` and `body`, and returns how many bytes the kernel took: all of them, unless
+    /// the wait was over after the first.
+    fn write(
+        &mut self,
+        poller: &mut Poller,
+        head: &[u8],
+        body: &[u8],
+        wait: Wait,
+    ) -> Result<usize> {
+        let mut writing = Writing {
+            flow: self,
+            head,
+            body,
+            sent: 0,
+        };
+        let done = match writing.advance()? {
+            Some(()) => Ok(()),
+            None if wait == Wait::Never => Err(Error::WouldBlock),
+            None => {
+                poller.expect_len(head.len() + body.len());
+                poller.wait(wait, &mut writing, Writing::advance, |writing, wait| {
+                    writing.flow.sleep(wait)
+                })
+            }
+        };
+        match done {
+            Err(Error::WouldBlock | Error::TimedOut) if writing.sent > 0 => Ok(writing.sent),
+            done => done.map(|()| writing.sent),
+        }
+    }
+
+    /// Sends what the kernel takes of the tail; `None` while some is left.
+    fn drive(&self) -> Result<Option<()>> {
+        let done = self.output.drive().map_err(|error| self.error(error))?;
+        Ok(done.then_some(()))
+    }
+
+    /// Sleeps until there may be room; what arrives meanwhile is taken in.
+    fn sleep(&mut self, wait: Wait) -> Result<()> {
+        let input = self.input.as_ref().and_then(Weak::upgrade);
+        let mut fds = [sys::pollfd(self.output.as_fd(), Interest::Write); 2];
+        let mut count = 1;
+        if let Some(input) = input.as_ref().filter(|input| input.has_room()) {
+            fds[1] = sys::pollfd(input.as_fd(), Interest::Read);
+            count = 2;
+        }
+        sys::poll(&mut fds[..count], wait)?;
+        if let (Some(input), true) = (input, count == 2 && fds[1].revents != 0) {
+            input.take_in();
+        }
+        Ok(())
+    }
+
+    fn error(&self, error: io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Error::Disconnected,
+            _ => Error::os("write", self.output.io.object(), error),
+        }
+    }
+}
+
+/// One write under way.
+struct Writing<'a, W> {
+    flow: &'a mut Outflow<W>,
+    head: &'a [u8],
+    body: &'a [u8],
+    sent: usize,
+}
+
+impl<W: Sink> Writing<'_, W> {
+    /// Writes until all is written, or the kernel takes no more: `None`.
+    #[inline]
+    fn advance(&mut self) -> Result<Option<()>> {
+        while self.sent < self.head.len() + self.body.len() {
+            let (head, body) = after(self.head, self.body, self.sent);
+            let written = match (head.is_empty(), body.is_empty()) {
+                (false, false) => self
+                    .flow
+                    .output
+                    .io
+                    .write(&[IoSlice::new(head), IoSlice::new(body)]),
+                (true, _) => self.flow.output.io.write(&[IoSlice::new(body)]),
+                (_, true) => self.flow.output.io.write(&[IoSlice::new(head)]),
+            };
+            match written {
+                Ok(written) => self.sent += written,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(self.flow.error(error)),
+            }
+        }
+        Ok(Some(()))
+    }
+}
+
+/// What is left of `head` and `body` after their first `sent` bytes.
+fn after<'a>(head: &'a [u8], body: &'a [u8], sent: usize) -> (&'a [u8], &'a [u8]) {
+    match sent.checked_sub(head.len()) {
+        None => (&head[sent..], body),
+        Some(sent) => (&[], &body[sent..]),
+    }
+}

@@ -1,0 +1,195 @@
+//! What the two halves of an endpoint share: the tail of one, and what was taken in for the other.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Mode, Sink, Source};
+
+/// A sink and the unsent tail of a message that was accepted.
+#[derive(Debug)]
+pub(super) struct Output<W> {
+    pub(super) io: W,
+    pending: AtomicBool,
+    tail: Mutex<Tail>,
+}
+
+#[derive(Debug, Default)]
+struct Tail {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl<W: Sink> Output<W> {
+    pub(super) fn new(io: W) -> Self {
+        Output {
+            io,
+            pending: AtomicBool::new(false),
+            tail: Mutex::default(),
+        }
+    }
+
+    /// Keeps `head` and `body`, if they are anything, as the tail; there is none yet.
+    pub(super) fn keep(&self, head: &[u8], body: &[u8]) {
+        if !head.is_empty() || !body.is_empty() {
+            *lock(&self.tail) = Tail {
+                bytes: [head, body].concat(),
+                sent: 0,
+            };
+            self.pending.store(true, Ordering::Release);
+        }
+    }
+
+    /// Takes the tail away, for another process to send.
+    pub(super) fn take(&self) -> Vec<u8> {
+        let mut tail = lock(&self.tail);
+        self.pending.store(false, Ordering::Release);
+        let sent = tail.sent;
+        std::mem::take(&mut *tail).bytes.split_off(sent)
+    }
+}
+
+/// A sender's output as its endpoint's receiver sees it.
+pub(super) trait Drive: AsFd + Send + Sync {
+    /// Whether a tail is unsent.
+    fn is_pending(&self) -> bool;
+
+    /// Sends what the kernel takes of the tail; true when none is left.
+    fn drive(&self) -> io::Result<bool>;
+}
+
+impl<W: Sink> Drive for Output<W> {
+    #[inline]
+    fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::Acquire)
+    }
+
+    fn drive(&self) -> io::Result<bool> {
+        let mut tail = lock(&self.tail);
+        while tail.sent < tail.bytes.len() {
+            match self.io.write(&[IoSlice::new(&tail.bytes[tail.sent..])]) {
+                Ok(written) => tail.sent += written,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => {
+                    self.pending.store(false, Ordering::Release);
+                    return Err(error);
+                }
+            }
+        }
+        *tail = Tail::default();
+        self.pending.store(false, Ordering::Release);
+        Ok(true)
+    }
+}
+
+impl<W: Sink> AsFd for Output<W> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+/// A source, and what its endpoint's sender took in while it waited for room.
+#[derive(Debug)]
+pub(super) struct Input<R> {
+    pub(super) io: R,
+    /// Held while reading, so that bytes taken in and bytes read keep their order.
+    taken: Mutex<Taken>,
+    /// The most bytes that are taken in: one message of the largest size.
+    limit: usize,
+}
+
+#[derive(Debug)]
+struct Taken {
+    bytes: Vec<u8>,
+    /// Whether more can come.
+    open: bool,
+}
+
+impl<R: Source> Input<R> {
+    pub(super) fn new(io: R, limit: usize) -> Self {
+        let taken = Taken {
+            bytes: Vec::new(),
+            open: true,
+        };
+        Input {
+            io,
+            taken: Mutex::new(taken),
+            limit,
+        }
+    }
+
+    /// Reads, what was taken in first.
+    pub(super) fn read(&self, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
+        let mut taken = lock(&self.taken);
+        if taken.bytes.is_empty() {
+            return self.io.read(buf, mode);
+        }
+        let len = taken.bytes.len().min(buf.len());
+        buf[..len].copy_from_slice(&taken.bytes[..len]);
+        taken.bytes.drain(..len);
+        Ok(len)
+    }
+
+    /// What was taken in and not yet read.
+    pub(super) fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut lock(&self.taken).bytes)
+    }
+
+    /// Whether something was taken in and not yet read.
+    pub(super) fn has_taken(&self) -> bool {
+        !lock(&self.taken).bytes.is_empty()
+    }
+}
+
+/// A receiver's input as its endpoint's sender sees it.
+pub(super) trait TakeIn: AsFd + Send + Sync {
+    /// Whether more would be taken in: less than one message of the largest size has been, and
+    /// nobody is receiving.
+    fn has_room(&self) -> bool;
+
+    /// Takes in what is there. The end of the stream and errors are the receiver's to find.
+    fn take_in(&self);
+}
+
+impl<R: Source> TakeIn for Input<R> {
+    fn has_room(&self) -> bool {
+        self.taken
+            .try_lock()
+            .is_ok_and(|taken| taken.open && taken.bytes.len() < self.limit)
+    }
+
+    fn take_in(&self) {
+        const STEP: usize = 64 << 10;
+        let Ok(mut taken) = self.taken.try_lock() else {
+            return;
+        };
+        let had = taken.bytes.len();
+        taken.bytes.resize(had + STEP, 0);
+        let read = self.io.read(&mut taken.bytes[had..], Mode::Now);
+        taken
+            .bytes
+            .truncate(had + read.as_ref().map_or(0, |&len| len));
+        taken.open = match read {
+            Ok(len) => len > 0,
+            Err(error) => {
+                matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                )
+            }
+        };
+    }
+}
+
+impl<R: Source> AsFd for Input<R> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+/// A poisoned lock is no harm here: no state between two lines is inconsistent.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

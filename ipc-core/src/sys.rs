@@ -1,0 +1,151 @@
+//! System calls that every kernel stream shares: poll, read and write without SIGPIPE.
+#![allow(unsafe_code)]
+
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+
+use crate::{Error, Interest, Result, Wait};
+
+/// Waits until one of `fds` is ready or `wait` is over, retrying interruptions without restarting
+/// the deadline; true if one is.  poll(2)
+pub(crate) fn poll(fds: &mut [libc::pollfd], wait: Wait) -> Result<bool> {
+    loop {
+        let timeout = wait.remaining().map(timespec);
+        let timeout = timeout
+            .as_ref()
+            .map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: `fds` is a valid array of its own length, the timeout is null or a live timespec,
+        // and a null signal mask is allowed by ppoll(2).
+        let ready = unsafe {
+            libc::ppoll(
+                fds.as_mut_ptr(),
+                fds.len() as libc::nfds_t,
+                timeout,
+                std::ptr::null(),
+            )
+        };
+        match ready {
+            0 => return Ok(false),
+            1.. => return Ok(true),
+            _ => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => {}
+                error => return Err(Error::os("ppoll", "descriptors", error)),
+            },
+        }
+    }
+}
+
+/// An entry for [`poll`].
+pub(crate) fn pollfd(fd: BorrowedFd<'_>, interest: Interest) -> libc::pollfd {
+    let events = match interest {
+        Interest::Read => libc::POLLIN,
+        Interest::Write => libc::POLLOUT,
+    };
+    libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events,
+        revents: 0,
+    }
+}
+
+fn timespec(duration: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: libc::time_t::try_from(duration.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}
+
+/// read(2)
+#[inline]
+pub(crate) fn read(fd: &OwnedFd, buf: &mut [u8]) -> io::Result<usize> {
+    Ok(nix::unistd::read(fd, buf)?)
+}
+
+/// write(2)
+#[inline]
+pub(crate) fn write(fd: &OwnedFd, buf: &[u8]) -> io::Result<usize> {
+    Ok(nix::unistd::write(fd, buf)?)
+}
+
+/// writev(2)
+#[inline]
+pub(crate) fn writev(fd: &OwnedFd, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    Ok(nix::sys::uio::writev(fd, bufs)?)
+}
+
+/// Sets or clears `O_NONBLOCK`.  fcntl(2)
+pub(crate) fn set_nonblocking(fd: &OwnedFd, nonblocking: bool) -> io::Result<()> {
+    let mut flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    flags.set(OFlag::O_NONBLOCK, nonblocking);
+    fcntl(fd, FcntlArg::F_SETFL(flags))?;
+    Ok(())
+}
+
+/// Whether SIGPIPE is ignored, as Rust's runtime sets it.  sigaction(2)
+pub(crate) fn sigpipe_is_ignored() -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: a null new action only asks; the old one is written to a live place of its type, for
+    // which all zeroes are valid.
+    unsafe {
+        libc::sigaction(libc::SIGPIPE, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init().sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// `writev` that never raises SIGPIPE: by `RWF_NOSIGNAL` where the kernel has it (6.18), else by
+/// masking the thread for the call.  pwritev2(2), `pthread_sigmask(3)`
+pub(crate) fn write_without_sigpipe(fd: &OwnedFd, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    const RWF_NOSIGNAL: libc::c_int = 0x100;
+    static REFUSED: AtomicBool = AtomicBool::new(false);
+    if !REFUSED.load(Ordering::Relaxed) {
+        let count = libc::c_int::try_from(bufs.len()).unwrap_or(libc::c_int::MAX);
+        // SAFETY: `IoSlice` has the layout of iovec, and `bufs` lives through the call; the offset
+        // -1 is the current position.
+        let written = unsafe {
+            libc::pwritev2(
+                fd.as_raw_fd(),
+                bufs.as_ptr().cast(),
+                count,
+                -1,
+                RWF_NOSIGNAL,
+            )
+        };
+        match usize::try_from(written).map_err(|_| io::Error::last_os_error()) {
+            Err(error)
+                if matches!(
+                    error.raw_os_error(),
+                    Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ENOSYS)
+                ) =>
+            {
+                REFUSED.store(true, Ordering::Relaxed);
+            }
+            written => return written,
+        }
+    }
+    with_sigpipe_masked(|| writev(fd, bufs))
+}
+
+/// Runs `write` with SIGPIPE blocked in this thread; a SIGPIPE that it raised is taken off again.
+fn with_sigpipe_masked(write: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
+    let mut pipe = SigSet::empty();
+    pipe.add(Signal::SIGPIPE);
+    let before = pipe.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let written = write();
+    if matches!(&written, Err(error) if error.kind() == io::ErrorKind::BrokenPipe) {
+        let now = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: the set and the timespec are live, and no information is asked for. The signal of
+        // a failed write is pending for this thread alone.
+        unsafe { libc::sigtimedwait(pipe.as_ref(), std::ptr::null_mut(), &raw const now) };
+    }
+    before.thread_set_mask()?;
+    written
+}

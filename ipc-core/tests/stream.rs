@@ -1,0 +1,149 @@
+//! The framed halves over a pair of pipes, in one process.
+
+use std::fs::File;
+use std::thread;
+use std::time::Duration;
+
+use ipc_core::stream::{FramedReceiver, FramedSender, PipeFd, link};
+use ipc_core::{Channel, Duplex, Error, Ready, Receiver, Select, Sender, Spin, Wait};
+
+type End = Duplex<FramedSender<PipeFd>, FramedReceiver<PipeFd>>;
+
+const MAX_LEN: usize = 4 << 20;
+
+fn channel(spin: Spin) -> (FramedSender<PipeFd>, FramedReceiver<PipeFd>) {
+    let (reader, writer) = pipe().unwrap();
+    let sink = PipeFd::new(writer.into(), "pipe").unwrap();
+    let source = PipeFd::new(reader.into(), "pipe").unwrap();
+    (
+        FramedSender::new(sink, MAX_LEN, spin),
+        FramedReceiver::new(source, MAX_LEN, spin),
+    )
+}
+
+fn pair(spin: Spin) -> (End, End) {
+    let ((mut tx1, mut rx1), (mut tx2, mut rx2)) = (channel(spin), channel(spin));
+    link(&mut tx1, &mut rx2);
+    link(&mut tx2, &mut rx1);
+    (Duplex::new(tx1, rx2), Duplex::new(tx2, rx1))
+}
+
+/// `std::io::pipe` is younger than our oldest compiler.
+fn pipe() -> std::io::Result<(File, File)> {
+    let (reader, writer) = nix::unistd::pipe()?;
+    Ok((reader.into(), writer.into()))
+}
+
+const ALL: [Spin; 2] = [Spin::Adaptive, Spin::Never];
+
+#[test]
+fn both_ends_may_send_a_large_message_before_they_receive() {
+    for spin in ALL {
+        let (mut a, mut b) = pair(spin);
+        let peer = thread::spawn(move || {
+            b.send(&vec![b'b'; 1 << 20]).unwrap();
+            assert_eq!(b.recv().unwrap(), vec![b'a'; 2 << 20]);
+        });
+        a.send(&vec![b'a'; 2 << 20]).unwrap();
+        assert_eq!(a.recv().unwrap(), vec![b'b'; 1 << 20]);
+        peer.join().unwrap();
+    }
+}
+
+#[test]
+fn a_receive_sends_the_tail_on() {
+    for spin in ALL {
+        let (mut a, mut b) = pair(spin);
+        a.try_send(&vec![1; 1 << 20]).unwrap();
+        assert!(a.pending().is_some());
+        let peer = thread::spawn(move || {
+            let (tx, rx) = b.halves();
+            tx.send(rx.recv().unwrap()).unwrap();
+        });
+        let (_, rx) = a.halves();
+        assert_eq!(rx.recv().unwrap(), vec![1; 1 << 20]);
+        peer.join().unwrap();
+    }
+}
+
+#[test]
+fn a_batch_cut_short_keeps_whole_messages() {
+    let (mut tx, mut rx) = channel(Spin::Never);
+    let msgs: Vec<Vec<u8>> = (0..200u8).map(|i| vec![i; 1000 + usize::from(i)]).collect();
+    let refs: Vec<&[u8]> = msgs.iter().map(Vec::as_slice).collect();
+    tx.send(&[0; 2000]).unwrap(); // so that the batch does not fit exactly
+    let sent = tx.send_many(&refs, Wait::Never).unwrap();
+    assert!(tx.pending().is_some());
+    assert!((50..200).contains(&sent), "{sent}");
+    assert!(matches!(tx.try_send(b"more"), Err(Error::WouldBlock)));
+    assert_eq!(rx.recv().unwrap(), [0; 2000]);
+    for msg in &refs[..sent - 1] {
+        assert_eq!(rx.recv().unwrap(), *msg);
+    }
+    tx.flush(Wait::Never).unwrap();
+    assert_eq!(rx.recv().unwrap(), refs[sent - 1]);
+    assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)));
+    assert_eq!(rx.message(), b"");
+}
+
+#[test]
+fn select_serves_in_turn() {
+    let (mut tx1, mut rx1) = channel(Spin::Adaptive);
+    let (mut tx2, mut rx2) = channel(Spin::Adaptive);
+    let mut select = Select::new();
+    let soon = Wait::from(Duration::from_millis(5));
+    assert!(matches!(
+        select.wait(&mut [&mut rx1, &mut rx2], soon),
+        Err(Error::TimedOut)
+    ));
+    tx1.send(b"1").unwrap();
+    tx1.send(b"1").unwrap();
+    tx2.send(b"2").unwrap();
+    let mut order = Vec::new();
+    for _ in 0..3 {
+        let members: &mut [&mut dyn Ready] = &mut [&mut rx1, &mut rx2];
+        let ready = select.wait(members, Wait::Forever).unwrap();
+        order.push(ready);
+        if ready == 0 {
+            rx1.try_recv().unwrap()
+        } else {
+            rx2.try_recv().unwrap()
+        };
+    }
+    assert_eq!(order, [0, 1, 0]);
+}
+
+#[test]
+fn a_header_that_claims_too_much_poisons() {
+    use std::io::Write;
+    let (reader, mut writer) = pipe().unwrap();
+    let source = PipeFd::new(reader.into(), "pipe").unwrap();
+    let mut rx = FramedReceiver::new(source, MAX_LEN, Spin::Never);
+    writer.write_all(b"\0\0\0\x02hi\xff\xff\xff\xff").unwrap();
+    assert_eq!(rx.recv().unwrap(), b"hi");
+    for _ in 0..2 {
+        let error = rx.recv().unwrap_err();
+        assert!(matches!(error, Error::Malformed { .. }), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("claims 4294967295 bytes, max_len is 4194304"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn an_end_in_mid_frame_is_malformed() {
+    use std::io::Write;
+    let (reader, mut writer) = pipe().unwrap();
+    let source = PipeFd::new(reader.into(), "pipe").unwrap();
+    let mut rx = FramedReceiver::new(source, MAX_LEN, Spin::Never);
+    writer.write_all(b"\0\0\0\x05hal").unwrap();
+    drop(writer);
+    let error = rx.recv().unwrap_err();
+    assert!(
+        error.to_string().contains("ended 7 bytes into a frame"),
+        "{error}"
+    );
+}

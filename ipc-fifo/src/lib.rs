@@ -1,0 +1,1 @@
+//! Messages over named FIFOs, behind the Channel trait of the IPC toolkit.

@@ -1,0 +1,1 @@
+//! System V message queues: ftok, typed send and selective receive, behind the Channel trait of the IPC toolkit.

@@ -1,0 +1,1 @@
+//! Messages over anonymous pipes, behind the Channel trait of the IPC toolkit.
