@@ -1,14 +1,19 @@
-//! System calls that every kernel stream shares: poll, read and write without SIGPIPE.
+//! System calls that every kernel stream shares: poll, read and write without SIGPIPE; and what
+//! pipes and FIFOs share: capacity, and whether a descriptor is an end of one.
 #![allow(unsafe_code)]
 
+use std::ffi::c_int;
+use std::fs;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::stat::{SFlag, fstat};
 
 use crate::{Error, Interest, Result, Wait};
 
@@ -85,6 +90,47 @@ pub(crate) fn set_nonblocking(fd: &OwnedFd, nonblocking: bool) -> io::Result<()>
     flags.set(OFlag::O_NONBLOCK, nonblocking);
     fcntl(fd, FcntlArg::F_SETFL(flags))?;
     Ok(())
+}
+
+/// Whether `fd` is an end of a pipe or a FIFO, open for `interest`.  fstat(2), fcntl(2)
+pub(crate) fn is_pipe_end(fd: &OwnedFd, interest: Interest) -> io::Result<bool> {
+    let mode = match interest {
+        Interest::Read => OFlag::O_RDONLY,
+        Interest::Write => OFlag::O_WRONLY,
+    };
+    let kind = SFlag::from_bits_truncate(fstat(fd)?.st_mode) & SFlag::S_IFMT;
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    Ok(kind == SFlag::S_IFIFO && flags & OFlag::O_ACCMODE == mode)
+}
+
+/// The room in a pipe in bytes.  fcntl(2), `F_GETPIPE_SZ`
+pub(crate) fn pipe_capacity(fd: &OwnedFd) -> io::Result<usize> {
+    let bytes = fcntl(fd, FcntlArg::F_GETPIPE_SZ)?;
+    Ok(usize::try_from(bytes).unwrap_or_default())
+}
+
+/// Asks for room for `bytes` in a pipe; the error tells the limits it may be about.  pipe(7)
+pub(crate) fn set_pipe_capacity(fd: &OwnedFd, bytes: usize) -> io::Result<()> {
+    let set = c_int::try_from(bytes)
+        .map_err(|_| Errno::EINVAL)
+        .and_then(|bytes| fcntl(fd, FcntlArg::F_SETPIPE_SZ(bytes)));
+    let Err(errno) = set else { return Ok(()) };
+    let limit = |name: &str| {
+        let value = fs::read_to_string(format!("/proc/sys/fs/{name}"));
+        value.map_or("?".into(), |value| value.trim().to_owned())
+    };
+    let error = io::Error::from(errno);
+    let hint = match errno {
+        Errno::EBUSY => "more than that is waiting in it: receive first".to_owned(),
+        _ => format!(
+            "fs.pipe-max-size is {} bytes a pipe, fs.pipe-user-pages-soft {} pages for all pipes of a \
+             user: ask for less, or raise them",
+            limit("pipe-max-size"),
+            limit("pipe-user-pages-soft"),
+        ),
+    };
+    let reason = format!("{error} to give room for {bytes} bytes; {hint}");
+    Err(io::Error::new(error.kind(), reason))
 }
 
 /// Whether SIGPIPE is ignored, as Rust's runtime sets it.  sigaction(2)

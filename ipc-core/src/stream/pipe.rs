@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Mode, Sink, Source};
-use crate::sys;
+use crate::{Error, Interest, Result, sys};
 
 /// One end of a pipe or a FIFO.
 ///
@@ -38,6 +38,43 @@ impl PipeFd {
             nonblocking: AtomicBool::new(true),
             guarded: !sys::sigpipe_is_ignored(),
         })
+    }
+
+    /// The end among `fds`, which somebody handed over: it must be one descriptor, of a pipe or a
+    /// FIFO, open for `interest`.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`](Error::Malformed) for anything else.
+    pub fn inherited(fds: Vec<OwnedFd>, interest: Interest, object: &str) -> Result<Self> {
+        let [fd] = <[OwnedFd; 1]>::try_from(fds)
+            .map_err(|fds| Error::malformed(object, format!("{} descriptors, not 1", fds.len())))?;
+        let os = |call| move |error| Error::os(call, object, error);
+        if !sys::is_pipe_end(&fd, interest).map_err(os("fstat"))? {
+            let reason = format!("the descriptor handed over is no end of a pipe to {interest:?}");
+            return Err(Error::malformed(object, reason));
+        }
+        PipeFd::new(fd, object).map_err(os("fcntl"))
+    }
+
+    /// Asks for room for `bytes` in the kernel, which rounds up.  fcntl(2), `F_SETPIPE_SZ`
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](Error::Os) if the kernel refuses; the message names the limits.
+    pub fn set_capacity(&self, bytes: usize) -> Result<()> {
+        sys::set_pipe_capacity(&self.fd, bytes)
+            .map_err(|error| Error::os("fcntl(F_SETPIPE_SZ)", self.object.clone(), error))
+    }
+
+    /// The room in the kernel in bytes.  fcntl(2), `F_GETPIPE_SZ`
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](Error::Os) if the kernel does not tell.
+    pub fn capacity(&self) -> Result<usize> {
+        sys::pipe_capacity(&self.fd)
+            .map_err(|error| Error::os("fcntl(F_GETPIPE_SZ)", self.object.clone(), error))
     }
 
     fn switch(&self, mode: Mode) -> io::Result<()> {
