@@ -1,0 +1,102 @@
+//! How pipes are made.
+
+use ipc_core::frame::DEFAULT_MAX_LEN;
+use ipc_core::stream::{FramedReceiver, FramedSender, PipeFd, link};
+
+use crate::{Duplex, Error, PipeDuplex, PipeReceiver, PipeSender, Result, Spin, sys};
+
+/// What a pipe is called in errors: it has no name of its own.
+pub(crate) const OBJECT: &str = "pipe";
+
+/// How pipes are made.
+///
+/// ```
+/// use ipc_pipe::{PipeOptions, Spin};
+///
+/// let (tx, rx) = PipeOptions::new()
+///     .capacity(100_000)
+///     .max_len(1 << 20)
+///     .spin(Spin::Never)
+///     .channel()?;
+/// assert_eq!(tx.capacity()?, 131_072); // the kernel rounds up to a power of two
+/// # Ok::<(), ipc_pipe::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct PipeOptions {
+    capacity: Option<usize>,
+    max_len: usize,
+    spin: Spin,
+}
+
+impl PipeOptions {
+    /// The kernel's capacity, messages of up to 16 MiB, adaptive waiting.
+    pub fn new() -> Self {
+        PipeOptions {
+            capacity: None,
+            max_len: DEFAULT_MAX_LEN,
+            spin: Spin::default(),
+        }
+    }
+
+    /// Asks for room for `bytes` in the kernel, which rounds up to a power of two of at least a
+    /// page. Without this a pipe has the kernel's 64 KiB.  fcntl(2), `F_SETPIPE_SZ`
+    pub fn capacity(mut self, bytes: usize) -> Self {
+        self.capacity = Some(bytes);
+        self
+    }
+
+    /// The longest message in bytes; at most 4 GiB - 1, which is what a frame's header can say.
+    /// Give the same to both ends.
+    pub fn max_len(mut self, bytes: usize) -> Self {
+        self.max_len = bytes;
+        self
+    }
+
+    /// How the ends poll before they sleep.
+    pub fn spin(mut self, spin: Spin) -> Self {
+        self.spin = spin;
+        self
+    }
+
+    /// A pipe: what goes in at the sender comes out at the receiver.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](Error::Os) when the process or the system has no descriptors left, or refuses the
+    /// capacity asked for; the message names the limits.
+    pub fn channel(&self) -> Result<(PipeSender, PipeReceiver)> {
+        let (reader, writer) = sys::pipe().map_err(|error| Error::os("pipe2", OBJECT, error))?;
+        let wrap = |fd| PipeFd::new(fd, OBJECT).map_err(|error| Error::os("fcntl", OBJECT, error));
+        let (sink, source) = (wrap(writer)?, wrap(reader)?);
+        if let Some(bytes) = self.capacity {
+            sink.set_capacity(bytes)?;
+        }
+        Ok((
+            PipeSender::new(FramedSender::new(sink, self.max_len, self.spin)),
+            PipeReceiver::new(FramedReceiver::new(source, self.max_len, self.spin)),
+        ))
+    }
+
+    /// Two equal endpoints over two pipes, one each way.
+    ///
+    /// # Errors
+    ///
+    /// As [`channel`](PipeOptions::channel).
+    pub fn pair(&self) -> Result<(PipeDuplex, PipeDuplex)> {
+        let (there, back) = (self.channel()?, self.channel()?);
+        Ok((endpoint(there.0, back.1), endpoint(back.0, there.1)))
+    }
+}
+
+impl Default for PipeOptions {
+    fn default() -> Self {
+        PipeOptions::new()
+    }
+}
+
+/// Joins two halves so that each helps the other along.
+fn endpoint(mut sender: PipeSender, mut receiver: PipeReceiver) -> PipeDuplex {
+    link(&mut sender.inner, &mut receiver.inner);
+    Duplex::new(sender, receiver)
+}
