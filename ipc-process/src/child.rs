@@ -1,0 +1,181 @@
+//! A forked child: waiting for it, signalling it, ending it.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{self, ExitStatus};
+use std::time::Duration;
+
+use ipc_core::{Interest, Ready, Wait};
+use nix::unistd::Pid;
+
+use crate::{Error, Result, sys};
+
+/// A forked child.
+///
+/// Dropping it kills the child and reaps it; [`join`](Child::join) or [`wait`](Child::wait) for one
+/// that is to finish, [`detach`](Child::detach) one that is to live on.
+///
+/// It is known by a pidfd: a signal can never reach another process that was given the same number.
+/// The pidfd makes a child [`Ready`] when it has ended, for `Select` or an event loop. In another
+/// process than its parent (a child forked later, say) a `Child` is only good for signals; dropping
+/// it there does nothing.
+#[derive(Debug)]
+pub struct Child {
+    pid: Pid,
+    pidfd: OwnedFd,
+    /// The process that may wait for it.
+    parent: u32,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Running,
+    Ended(ExitStatus),
+    Detached,
+}
+
+impl Child {
+    pub(crate) fn new(pid: Pid, pidfd: OwnedFd) -> Self {
+        Child {
+            pid,
+            pidfd,
+            parent: process::id(),
+            state: State::Running,
+        }
+    }
+
+    /// Waits until the child ends, and says how it did. Further calls say the same.  waitid(2)
+    ///
+    /// # Errors
+    ///
+    /// [`Unknown`](Error::Unknown) if the child's status went elsewhere: SIGCHLD is ignored, say.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.reap(0)? {
+                return Ok(status);
+            }
+        }
+    }
+
+    /// Says how the child ended, or `None` if it is running.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Child::wait).
+    pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
+        self.reap(libc::WNOHANG)
+    }
+
+    /// Waits until the child ends, but no longer than `timeout`; `None` if it is running then.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Child::wait).
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<ExitStatus>> {
+        let wait = Wait::from(timeout);
+        loop {
+            let ended = ipc_core::poll(self.pidfd.as_fd(), Interest::Read, wait)
+                .map_err(|e| self.error("ppoll", e))?;
+            let status = self.try_wait()?;
+            if status.is_some() || !ended {
+                return Ok(status);
+            }
+        }
+    }
+
+    /// Waits until the child ends; an error unless it ended with success.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`](Error::Failed) with the status; else as [`wait`](Child::wait).
+    pub fn join(mut self) -> Result<()> {
+        let status = self.wait()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Error::Failed {
+                pid: self.pid(),
+                status,
+            })
+        }
+    }
+
+    /// Lets the child live on by itself. When it ends it stays a zombie until this process ends
+    /// too; there is then nobody to wait for it.
+    pub fn detach(mut self) {
+        self.state = State::Detached;
+    }
+
+    /// The child's process id: to print, not to signal. Once the child has been waited for the
+    /// number may be another process's.
+    pub fn pid(&self) -> u32 {
+        self.pid.as_raw().unsigned_abs()
+    }
+
+    /// Kills the child with SIGKILL. One that has ended already is no error. Then
+    /// [`wait`](Child::wait).  `pidfd_send_signal(2)`
+    pub fn kill(&self) -> Result<()> {
+        self.signal(libc::SIGKILL)
+    }
+
+    /// Sends the child a signal, such as `libc::SIGTERM`. One that has ended already is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](Error::Os) for a number that is no signal, or a child that changed its user.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        match sys::pidfd_send_signal(self.pidfd.as_fd(), signal) {
+            Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
+                Err(self.error("pidfd_send_signal", error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn reap(&mut self, flags: i32) -> Result<Option<ExitStatus>> {
+        if let State::Ended(status) = self.state {
+            return Ok(Some(status));
+        }
+        match sys::waitid(self.pidfd.as_fd(), flags) {
+            Ok(status) => {
+                self.state = status.map_or(self.state, State::Ended);
+                Ok(status)
+            }
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => {
+                Err(Error::Unknown { pid: self.pid() })
+            }
+            Err(error) => Err(self.error("waitid", error)),
+        }
+    }
+
+    fn error(&self, call: &'static str, source: impl Into<std::io::Error>) -> Error {
+        Error::os(call, format!("child {}", self.pid), source)
+    }
+}
+
+/// Ready when the child has ended.
+impl Ready for Child {
+    fn fd(&self) -> (BorrowedFd<'_>, Interest) {
+        (self.pidfd.as_fd(), Interest::Read)
+    }
+
+    /// Nothing to prepare: the pidfd of a child that has ended is readable for ever.
+    fn arm(&mut self) -> ipc_core::Result<bool> {
+        Ok(false)
+    }
+}
+
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if matches!(self.state, State::Running) && self.parent == process::id() {
+            let _ = self.kill();
+            let _ = self.wait();
+        }
+    }
+}

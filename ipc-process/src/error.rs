@@ -1,0 +1,119 @@
+//! What can go wrong with a child.
+
+use std::process::ExitStatus;
+use std::{error, fmt, io};
+
+/// The result of every operation on a child.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What can go wrong with a child.
+///
+/// [`Display`](fmt::Display) says what happened and what to do about it; `Debug` prints the same,
+/// so that `unwrap` and a failing `main` are readable.
+#[non_exhaustive]
+pub enum Error {
+    /// The child ended, and not with success.
+    Failed {
+        /// Its process id, as it was.
+        pid: u32,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// A system call failed.
+    Os {
+        /// The call, by its man page: `fork`.
+        call: &'static str,
+        /// The object it was made on, such as `child 4711`.
+        object: Box<str>,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// This process has several threads: a fork would copy one of them, and the locks of all.
+    Threaded {
+        /// How many there are.
+        threads: usize,
+    },
+    /// The child is gone, and how it ended is not known: the kernel threw its status away because
+    /// SIGCHLD is ignored, somebody else waited for it, or this process is not the one that forked
+    /// it.
+    Unknown {
+        /// Its process id, as it was.
+        pid: u32,
+    },
+}
+
+impl Error {
+    pub(crate) fn os(
+        call: &'static str,
+        object: impl Into<Box<str>>,
+        source: impl Into<io::Error>,
+    ) -> Self {
+        Error::Os {
+            call,
+            object: object.into(),
+            source: source.into(),
+        }
+    }
+
+    /// The [`io::ErrorKind`] nearest in meaning.
+    pub fn kind(&self) -> io::ErrorKind {
+        match self {
+            Error::Failed { .. } => io::ErrorKind::Other,
+            Error::Os { source, .. } => source.kind(),
+            Error::Threaded { .. } => io::ErrorKind::Unsupported,
+            Error::Unknown { .. } => io::ErrorKind::NotFound,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Failed { pid, status } => {
+                write!(f, "child {pid} failed with {status}")?;
+                match status.code() {
+                    Some(101) => f.write_str(": it panicked, its message is on stderr"),
+                    _ => Ok(()),
+                }
+            }
+            Error::Os {
+                call,
+                object,
+                source,
+            } => write!(f, "{call} on {object}: {source}"),
+            Error::Threaded { threads } => write!(
+                f,
+                "fork refused, this process has {threads} threads and a child would get the locks \
+                 of all but only one to release them: fork before starting threads (or a runtime), \
+                 or spawn a program of its own for the other end"
+            ),
+            Error::Unknown { pid } => write!(
+                f,
+                "child {pid} is gone and its status is not known: SIGCHLD is ignored, another \
+                 wait took it, or another process forked it; leave SIGCHLD at its default and \
+                 wait for children by their `Child` only"
+            ),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Error::Os { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        io::Error::new(error.kind(), error)
+    }
+}

@@ -1,0 +1,132 @@
+//! Forking a child that holds the other end.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{ExitCode, Termination};
+use std::time::Duration;
+use std::{fs, mem, thread};
+
+use ipc_core::Inherit;
+use nix::fcntl::OFlag;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
+
+use crate::{Child, Error, Result, siblings, sys};
+
+/// Forks a child that runs `f` with `theirs` and ends; `ours` stays here.
+///
+/// Each process is left with its own end: the child closes `ours` and the ends that this process
+/// kept at earlier forks, this process drops `theirs`. Pairs and vectors of ends are ends too, `()`
+/// is none, and an end of an earlier fork is handed on as (a part of) `theirs`. What else `f`
+/// captures is copied by the fork, but never capture an end that an earlier `fork` returned, nor, in
+/// a child, the end that it was given: its descriptors are closed before `f` runs.
+///
+/// What the child's exit status says is what a program's would: that of the
+/// [`ExitCode`](std::process::ExitCode) or `Result` that `f` returns (an error is printed on stderr
+/// and is 1), 101 for a panic. It then ends at once: the destructors of the parent's variables and
+/// the `atexit` handlers are not the child's to run. What is printed before the fork is printed
+/// once.
+///
+/// Named and `SysV` objects are owned by the ends of the process that made them. Keep one of the
+/// pair: if all its ends are in `theirs`, the object is removed when this process drops them, which
+/// is right after the fork.
+///
+/// # Errors
+///
+/// After an error no child has run `f`, and both ends are dropped. [`Threaded`](Error::Threaded) if
+/// this process has more than one thread; [`Os`](Error::Os) if the kernel refuses (`EAGAIN` is a
+/// limit on processes), is older than 5.4, or /proc is not mounted.
+///
+/// fork(2), `pidfd_open(2)`
+pub fn fork<A, B, R>((ours, theirs): (A, B), f: impl FnOnce(B) -> R) -> Result<(Child, A)>
+where
+    A: Inherit,
+    B: Inherit,
+    R: Termination,
+{
+    refuse_threads()?;
+    let inherited = siblings::of(&theirs).map_err(|e| Error::os("open", "/proc/self/fd", e))?;
+    let (closed, open) =
+        nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|e| Error::os("pipe2", "a new child", e))?;
+    flush_streams();
+    let forked = sys::fork().map_err(|e| Error::os("fork", "this process", e))?;
+    let Some(pid) = forked else {
+        drop(open);
+        let code = catch_unwind(AssertUnwindSafe(|| {
+            // Until the parent has the pidfd: if it gets none, nothing must have been done.
+            let _ = fs::File::from(closed).read(&mut [0]);
+            close_all_but(ours, &theirs, inherited);
+            siblings::start_with(&theirs);
+            number(f(theirs).report())
+        }));
+        // A payload's destructor could panic in its turn.
+        let code = code.unwrap_or_else(|payload| {
+            mem::forget(payload);
+            101
+        });
+        flush_streams();
+        sys::exit_now(code);
+    };
+    drop(closed);
+    let pidfd = match sys::pidfd_open(pid) {
+        Ok(pidfd) => pidfd,
+        Err(error) => {
+            // It waits at the gate, so that the number is still its own.
+            let _ = kill(pid, Signal::SIGKILL);
+            while waitpid(pid, None) == Err(nix::Error::EINTR) {}
+            return Err(Error::os("pidfd_open", format!("child {pid}"), error));
+        }
+    };
+    drop(open);
+    // The child sends the tail of a message that was begun before the fork: this copy must not.
+    theirs.fds(&mut |fd| {
+        if sys::is_stream(fd) {
+            sys::replace(fd, pidfd.as_fd());
+        }
+    });
+    drop(theirs);
+    siblings::add(&ours);
+    Ok((Child::new(pid, pidfd), ours))
+}
+
+/// Leaves the child with `theirs` alone. `ours` is not dropped: that would send its tail twice.
+fn close_all_but(ours: impl Inherit, theirs: &impl Inherit, inherited: Vec<RawFd>) {
+    let given = siblings::numbers(theirs);
+    let mut closing = siblings::numbers(&ours);
+    closing.extend(inherited);
+    closing.sort_unstable();
+    closing.dedup();
+    mem::forget(ours);
+    closing.retain(|fd| !given.contains(fd));
+    closing.into_iter().for_each(sys::close);
+}
+
+fn refuse_threads() -> Result<()> {
+    // A thread that was joined is listed for an instant more.
+    const PATIENCE: u32 = 50;
+    let count = || fs::read_dir("/proc/self/task").map(Iterator::count);
+    for look in 0.. {
+        match count().map_err(|e| Error::os("open", "/proc/self/task", e))? {
+            0 | 1 => break,
+            _ if look < PATIENCE => thread::sleep(Duration::from_millis(1)),
+            threads => return Err(Error::Threaded { threads }),
+        }
+    }
+    Ok(())
+}
+
+/// What is buffered would be written by both processes.
+fn flush_streams() {
+    // A stream that cannot be written is for its next writer to find out.
+    let _ = io::stdout().flush();
+    let _ = io::stderr().flush();
+    sys::flush_c_streams();
+}
+
+/// `ExitCode` tells its number only by comparison.
+fn number(code: ExitCode) -> u8 {
+    (0..=u8::MAX)
+        .find(|&number| code == ExitCode::from(number))
+        .unwrap_or(1)
+}
