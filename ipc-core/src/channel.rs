@@ -63,6 +63,10 @@ pub trait Sender {
     fn pending(&self) -> Option<BorrowedFd<'_>> {
         None
     }
+
+    /// Parts from the receiver of the same endpoint: what arrives is no longer taken in while this
+    /// half waits, since another thread may now be waiting for it.
+    fn unlink(&mut self) {}
 }
 
 /// The half that receives. The current message lives until the next receive.

@@ -17,8 +17,13 @@ impl<S, R> Duplex<S, R> {
         Duplex { sender, receiver }
     }
 
-    /// Takes the halves apart, for a thread each, say.
-    pub fn split(self) -> (S, R) {
+    /// Takes the halves apart, for a thread each, say. From now on a sender that waits for room
+    /// leaves what arrives to the receiver: somebody has to receive.
+    pub fn split(mut self) -> (S, R)
+    where
+        S: Sender,
+    {
+        self.sender.unlink();
         (self.sender, self.receiver)
     }
 

@@ -46,6 +46,10 @@ macro_rules! forward_sender {
         fn pending(&$self) -> ::std::option::Option<::std::os::fd::BorrowedFd<'_>> {
             $crate::Sender::pending(&$half)
         }
+        #[inline]
+        fn unlink(&mut $self) {
+            $crate::Sender::unlink(&mut $half)
+        }
     };
 }
 

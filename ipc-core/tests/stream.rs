@@ -66,6 +66,22 @@ fn a_receive_sends_the_tail_on() {
     }
 }
 
+/// What a sender takes in wakes no receiver that sleeps in another thread.
+#[test]
+fn a_split_sender_that_waits_leaves_what_arrives_to_the_receiver() {
+    let (a, mut b) = pair(Spin::Adaptive);
+    let (mut tx, mut rx) = a.split();
+    let sending = thread::spawn(move || tx.send(&[1; 1 << 20]).unwrap());
+    thread::sleep(Duration::from_millis(20));
+    b.send(b"hello").unwrap();
+    thread::sleep(Duration::from_millis(20));
+    let (fd, interest) = rx.fd();
+    assert!(ipc_core::poll(fd, interest, Wait::Never).unwrap());
+    assert_eq!(rx.recv().unwrap(), b"hello");
+    b.recv().unwrap();
+    sending.join().unwrap();
+}
+
 #[test]
 fn a_batch_cut_short_keeps_whole_messages() {
     let (mut tx, mut rx) = channel(Spin::Never);

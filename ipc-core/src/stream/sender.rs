@@ -189,6 +189,10 @@ impl<W: Sink> Sender for FramedSender<W> {
     fn pending(&self) -> Option<BorrowedFd<'_>> {
         self.flow.output.is_pending().then(|| self.as_fd())
     }
+
+    fn unlink(&mut self) {
+        self.flow.input = None;
+    }
 }
 
 impl<W: Sink> Ready for FramedSender<W> {
