@@ -71,7 +71,7 @@ fn a_receive_sends_the_tail_on() {
 fn a_split_sender_that_waits_leaves_what_arrives_to_the_receiver() {
     let (a, mut b) = pair(Spin::Adaptive);
     let (mut tx, mut rx) = a.split();
-    let sending = thread::spawn(move || tx.send(&[1; 1 << 20]).unwrap());
+    let sending = thread::spawn(move || tx.send(&vec![1; 1 << 20]).unwrap());
     thread::sleep(Duration::from_millis(20));
     b.send(b"hello").unwrap();
     thread::sleep(Duration::from_millis(20));
