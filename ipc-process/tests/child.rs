@@ -1,0 +1,257 @@
+//! Waiting for a child, signalling it, ending it.
+
+#[path = "support/mod.rs"]
+mod ipc_pipe;
+#[path = "support/sys.rs"]
+mod sys;
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ipc_core::{Select, Wait};
+use ipc_pipe::{Receiver, Sender};
+use ipc_process::{Child, Error, fork};
+use nix::errno::Errno;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+const LONG: Duration = Duration::from_secs(100);
+
+/// A child that lives until somebody ends it.
+fn idle() -> Child {
+    fork(((), ()), |()| thread::sleep(LONG)).unwrap().0
+}
+
+fn ends_with(code: u8) -> Child {
+    fork(((), ()), |()| ExitCode::from(code)).unwrap().0
+}
+
+fn nobody_is_left() -> bool {
+    waitpid(None, None) == Err(Errno::ECHILD)
+}
+
+fn the_status_is_remembered() {
+    let mut child = ends_with(7);
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(7));
+    assert_eq!(child.wait().unwrap(), status);
+    assert_eq!(child.try_wait().unwrap(), Some(status));
+    assert_eq!(child.wait_timeout(Duration::ZERO).unwrap(), Some(status));
+    child.join().unwrap_err();
+}
+
+fn join_says_how_it_failed() {
+    ends_with(0).join().unwrap();
+    let failed = |child: Child| {
+        let pid = child.pid();
+        let error = child.join().unwrap_err();
+        assert!(matches!(error, Error::Failed { pid: its, .. } if its == pid));
+        error.to_string().replace(&pid.to_string(), "N")
+    };
+    assert_eq!(failed(ends_with(7)), "child N failed with exit status: 7");
+    let panicked = fork(((), ()), |()| assert_eq!(1, 2)).unwrap().0;
+    assert!(failed(panicked).contains("panicked"));
+    let killed = idle();
+    killed.kill().unwrap();
+    assert_eq!(failed(killed), "child N failed with signal: 9 (SIGKILL)");
+}
+
+fn try_wait_does_not_wait() {
+    let (mut child, mut end) = fork(ipc_pipe::pair().unwrap(), |mut end| {
+        end.recv().unwrap();
+        ExitCode::from(3)
+    })
+    .unwrap();
+    assert_eq!(child.try_wait().unwrap(), None);
+    end.send(b"go").unwrap();
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break status,
+            None => thread::sleep(Duration::from_millis(1)),
+        }
+    };
+    assert_eq!(status.code(), Some(3));
+}
+
+fn a_deadline_holds_in_a_storm_of_signals() {
+    let mut child = idle();
+    sys::start_storm();
+    let (start, timeout) = (Instant::now(), Duration::from_millis(300));
+    assert_eq!(child.wait_timeout(timeout).unwrap(), None);
+    assert!(start.elapsed() >= timeout);
+    assert!(sys::alarms() > 50, "that was no storm");
+}
+
+fn wait_goes_on_in_a_storm_of_signals() {
+    let mut child = fork(((), ()), |()| {
+        thread::sleep(Duration::from_millis(300));
+        ExitCode::from(5)
+    })
+    .unwrap()
+    .0;
+    sys::start_storm();
+    assert_eq!(child.wait().unwrap().code(), Some(5));
+    assert!(sys::alarms() > 50, "that was no storm");
+}
+
+fn wait_timeout_ends_with_the_child() {
+    let mut child = ends_with(4);
+    let status = child.wait_timeout(Duration::MAX).unwrap();
+    assert_eq!(status.unwrap().code(), Some(4));
+}
+
+fn signals_are_told_apart() {
+    for signal in [libc::SIGTERM, libc::SIGUSR1, libc::SIGRTMIN() + 1] {
+        let mut child = idle();
+        child.signal(signal).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(signal));
+    }
+}
+
+fn a_dead_child_is_signalled_in_vain() {
+    let mut child = ends_with(0);
+    while !matches!(stat_of(&child), Some('Z')) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap(); // a zombie
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    child.kill().unwrap(); // nobody
+    child.signal(libc::SIGTERM).unwrap();
+}
+
+/// The state letter of a process.  `proc_pid_stat(5)`
+fn stat_of(child: &Child) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.pid())).ok()?;
+    stat.rsplit(") ").next()?.chars().next()
+}
+
+fn what_is_no_signal_is_refused() {
+    let error = idle().signal(9999).unwrap_err();
+    assert!(
+        error.to_string().contains("pidfd_send_signal on child"),
+        "{error}"
+    );
+}
+
+fn a_stopped_child_is_running() {
+    let mut child = idle();
+    child.signal(libc::SIGSTOP).unwrap();
+    while !matches!(stat_of(&child), Some('T')) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(child.wait_timeout(Duration::from_millis(20)).unwrap(), None);
+    drop(child); // SIGKILL ends it all the same
+    assert!(nobody_is_left());
+}
+
+fn drop_kills_and_reaps() {
+    drop(idle());
+    assert!(nobody_is_left());
+    drop(ends_with(0));
+    assert!(nobody_is_left());
+}
+
+fn drop_in_another_process_does_nothing() {
+    let mut slot = Some(idle());
+    let (other, ()) = fork(((), ()), |()| drop(slot.take())).unwrap();
+    other.join().unwrap();
+    let mut child = slot.take().unwrap();
+    assert_eq!(child.wait_timeout(Duration::from_millis(50)).unwrap(), None);
+}
+
+fn another_process_cannot_wait() {
+    let mut child = idle();
+    let (other, ()) = fork(((), ()), |()| {
+        assert!(matches!(child.wait(), Err(Error::Unknown { .. })));
+        child.kill().unwrap();
+    })
+    .unwrap();
+    other.join().unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+}
+
+fn a_detached_child_lives_on() {
+    let (child, mut end) = fork(ipc_pipe::pair().unwrap(), |mut end| {
+        end.send(end.max_len().to_string().as_bytes()).unwrap();
+        end.recv().unwrap();
+        ExitCode::from(9)
+    })
+    .unwrap();
+    let pid = Pid::from_raw(child.pid().try_into().unwrap());
+    child.detach();
+    end.recv().unwrap();
+    end.send(b"end").unwrap();
+    assert_eq!(waitpid(pid, None), Ok(WaitStatus::Exited(pid, 9)));
+}
+
+fn a_status_that_somebody_took_is_unknown() {
+    let mut child = ends_with(7);
+    let pid = Pid::from_raw(child.pid().try_into().unwrap());
+    waitpid(pid, None).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(child.wait(), Err(Error::Unknown { .. })));
+        assert!(matches!(child.try_wait(), Err(Error::Unknown { .. })));
+        assert!(matches!(
+            child.wait_timeout(LONG),
+            Err(Error::Unknown { .. })
+        ));
+    }
+    child.kill().unwrap();
+}
+
+fn with_sigchld_ignored_the_status_is_unknown() {
+    sys::ignore_sigchld();
+    for round in 0..200 {
+        let mut child = ends_with(0);
+        let error = match round % 3 {
+            0 => child.wait().unwrap_err(),
+            1 => child.wait_timeout(LONG).unwrap_err(),
+            _ => child.join().unwrap_err(),
+        };
+        assert!(matches!(error, Error::Unknown { .. }), "{error}");
+        assert!(error.to_string().contains("SIGCHLD"), "{error}");
+    }
+    drop(idle());
+    assert!(nobody_is_left());
+}
+
+fn a_child_and_a_channel_are_waited_for_together() {
+    let (tx, mut rx) = ipc_pipe::channel().unwrap();
+    let (mut child, mut end) = fork((ipc_pipe::pair().unwrap().0, (tx, ())), |(mut tx, ())| {
+        tx.send(b"news").unwrap();
+        thread::sleep(LONG);
+    })
+    .unwrap();
+    let _ = end.sender();
+    let mut select = Select::new();
+    let limit = Wait::from(LONG);
+    assert_eq!(select.wait(&mut [&mut child, &mut rx], limit).unwrap(), 1);
+    assert_eq!(rx.try_recv().unwrap(), b"news");
+    child.kill().unwrap();
+    assert_eq!(select.wait(&mut [&mut child], limit).unwrap(), 0);
+    child.wait().unwrap();
+    // For ever, even after it has been reaped.
+    assert_eq!(select.wait(&mut [&mut child], limit).unwrap(), 0);
+}
+
+ipc_core::cases! {
+    the_status_is_remembered,
+    join_says_how_it_failed,
+    try_wait_does_not_wait,
+    a_deadline_holds_in_a_storm_of_signals,
+    wait_goes_on_in_a_storm_of_signals,
+    wait_timeout_ends_with_the_child,
+    signals_are_told_apart,
+    a_dead_child_is_signalled_in_vain,
+    what_is_no_signal_is_refused,
+    a_stopped_child_is_running,
+    drop_kills_and_reaps,
+    drop_in_another_process_does_nothing,
+    another_process_cannot_wait,
+    a_detached_child_lives_on,
+    a_status_that_somebody_took_is_unknown,
+    with_sigchld_ignored_the_status_is_unknown,
+    a_child_and_a_channel_are_waited_for_together,
+}

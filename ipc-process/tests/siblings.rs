@@ -1,0 +1,159 @@
+//! Whose end a child holds: its own, and none that its parent keeps for its siblings.
+
+#[path = "support/mod.rs"]
+mod ipc_pipe;
+
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use ipc_core::{Error, Inherit};
+use ipc_pipe::{Channel, End, Receiver, Sender, pair};
+use ipc_process::{Child, fork};
+
+/// Far more than it takes; less than the watchdog has.
+const LONG: Duration = Duration::from_secs(20);
+
+/// Echoes until its peer is gone.
+fn echo(mut end: End) -> ipc_core::Result<()> {
+    loop {
+        let (tx, rx) = end.halves();
+        match rx.recv() {
+            Ok(message) => tx.send(message)?,
+            Err(Error::Disconnected) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn echoing() -> (Child, End) {
+    fork(pair().unwrap(), echo).unwrap()
+}
+
+fn answers(end: &mut End) -> bool {
+    end.send(b"there?").unwrap();
+    end.recv_timeout(LONG)
+        .is_ok_and(|message| message == b"there?")
+}
+
+fn ends(child: &mut Child) -> bool {
+    child
+        .wait_timeout(LONG)
+        .unwrap()
+        .is_some_and(|status| status.success())
+}
+
+fn dropping_an_end_is_eof_for_its_child_and_no_other() {
+    let mut children = [echoing(), echoing(), echoing()].map(|(child, end)| (child, Some(end)));
+    for dropped in 0..3 {
+        let (child, end) = &mut children[dropped];
+        drop(end.take());
+        assert!(ends(child), "child {dropped} has no end of file");
+        for (child, end) in &mut children[dropped + 1..] {
+            assert!(answers(end.as_mut().unwrap()));
+            assert_eq!(child.try_wait().unwrap(), None);
+        }
+    }
+}
+
+fn a_number_that_is_used_again_is_another_object() {
+    let (mut first, end) = echoing();
+    let mut numbers = Vec::new();
+    end.fds(&mut |fd| numbers.push(fd.as_raw_fd()));
+    drop(end);
+    assert!(ends(&mut first));
+    let (mut reader, writer) = ipc_pipe::raw();
+    assert!(
+        numbers.contains(&writer.as_raw_fd()),
+        "the number was not used again"
+    );
+    let (second, ()) = fork(((), ()), |()| (&writer).write_all(b"mine")).unwrap();
+    drop(writer);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "mine");
+    second.join().unwrap();
+}
+
+fn a_duplicate_is_the_same_object() {
+    let (mut first, mut end) = echoing();
+    let duplicate: OwnedFd = end.sender().as_fd().try_clone_to_owned().unwrap();
+    let (_second, mut other) = echoing();
+    assert!(answers(&mut other));
+    drop((end, duplicate));
+    assert!(ends(&mut first), "the second child holds the first's end");
+}
+
+fn an_end_is_handed_on() {
+    let (mut first, end) = echoing();
+    let (second, mut results) = {
+        let (ours, theirs) = pair().unwrap();
+        fork((ours, (end, theirs)), |(mut end, mut results)| {
+            assert!(answers(&mut end));
+            results.send(b"it answers")?;
+            results.recv().map(|_| ())
+        })
+        .unwrap()
+    };
+    assert_eq!(results.recv().unwrap(), b"it answers");
+    assert_eq!(first.try_wait().unwrap(), None);
+    results.send(b"end").unwrap();
+    second.join().unwrap();
+    assert!(
+        ends(&mut first),
+        "somebody else holds the end that was handed on"
+    );
+}
+
+fn a_grandchild_does_not_hold_its_parents_end() {
+    let (tell, go) = (pair().unwrap(), pair().unwrap());
+    let (child, (mut told, mut go)) = fork(
+        ((tell.0, go.0), (tell.1, go.1)),
+        |(tell, mut go): (End, End)| {
+            let (grandchild, end) = echoing();
+            drop(tell);
+            go.recv().unwrap();
+            drop(end);
+            grandchild.join().unwrap();
+        },
+    )
+    .unwrap();
+    let received = told.recv_timeout(LONG).map(<[u8]>::to_vec);
+    assert!(matches!(received, Err(Error::Disconnected)), "{received:?}");
+    go.send(b"go").unwrap();
+    child.join().unwrap();
+}
+
+fn the_standard_streams_are_left_alone() {
+    /// An end over the very object that is stdout.
+    struct Stdout(OwnedFd);
+    impl Inherit for Stdout {
+        fn fds(&self, each: &mut dyn FnMut(std::os::fd::BorrowedFd<'_>)) {
+            each(self.0.as_fd());
+        }
+        fn into_parts(self) -> ipc_core::Result<(Vec<OwnedFd>, Vec<u8>)> {
+            unimplemented!()
+        }
+        fn from_parts(_: Vec<OwnedFd>, _: &[u8]) -> ipc_core::Result<Self> {
+            unimplemented!()
+        }
+    }
+    let (mut output, input) = ipc_pipe::raw();
+    nix::unistd::dup2_stdout(&input).unwrap();
+    let (first, _kept) = fork((Stdout(input.into()), ()), |()| ()).unwrap();
+    first.join().unwrap();
+    let (second, ()) = fork(((), ()), |()| println!("still here")).unwrap();
+    second.join().unwrap();
+    let mut bytes = [0; 64];
+    let len = output.read(&mut bytes).unwrap();
+    assert_eq!(&bytes[..len], b"still here\n");
+}
+
+ipc_core::cases! {
+    dropping_an_end_is_eof_for_its_child_and_no_other,
+    a_number_that_is_used_again_is_another_object,
+    a_duplicate_is_the_same_object,
+    an_end_is_handed_on,
+    a_grandchild_does_not_hold_its_parents_end,
+    the_standard_streams_are_left_alone,
+}
