@@ -1,15 +1,20 @@
 //! Processes, signals and memory, as the suite and its runner need them.
 #![allow(unsafe_code)]
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl;
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{
+    SaFlags, SigAction, SigHandler, SigSet, Signal, kill, killpg, sigaction, signal,
+};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{ForkResult, Pid};
 
 /// A nameless file in memory.  `memfd_create(2)`
 pub(super) fn memfd() -> io::Result<OwnedFd> {
@@ -79,4 +84,133 @@ fn children() -> Vec<i32> {
 
 fn pid(id: u32) -> Pid {
     Pid::from_raw(i32::try_from(id).expect("a process id"))
+}
+
+/// A child that was forked here.
+pub(super) struct Process(Pid);
+
+impl Process {
+    /// Waits for its end, and fails unless it succeeded.
+    pub(super) fn join(self) {
+        let status = waitpid(self.0, None);
+        assert_eq!(
+            status,
+            Ok(WaitStatus::Exited(self.0, 0)),
+            "the child failed"
+        );
+    }
+
+    /// Kills it, and waits for its end.
+    pub(super) fn kill(self) {
+        kill(self.0, Signal::SIGKILL).expect("kill");
+        waitpid(self.0, None).expect("waitpid");
+    }
+}
+
+/// Forks; `None` is the child.  fork(2)
+pub(super) fn fork() -> Option<Process> {
+    // SAFETY: clauses fork before they start a thread, so that the child has all that it needs.
+    match unsafe { nix::unistd::fork() }.expect("fork") {
+        ForkResult::Parent { child } => Some(Process(child)),
+        ForkResult::Child => None,
+    }
+}
+
+/// Runs `f`, and ends this forked child with nothing of its parent's run.  _exit(2)
+pub(super) fn exit_after(f: impl FnOnce()) -> ! {
+    let failed = catch_unwind(AssertUnwindSafe(f)).is_err();
+    // SAFETY: always safe; it skips the parent's exit handlers, which is the aim.
+    unsafe { libc::_exit(failed.into()) }
+}
+
+/// SIGALRM, 5,000 times a second, by a handler that does nothing and restarts nothing.
+pub(super) struct Storm;
+
+impl Storm {
+    pub(super) fn start() -> Self {
+        extern "C" fn ignore(_: libc::c_int) {}
+        let action = SigAction::new(
+            SigHandler::Handler(ignore),
+            SaFlags::empty(),
+            SigSet::empty(),
+        );
+        // SAFETY: the handler does nothing, which is async-signal-safe.
+        unsafe { sigaction(Signal::SIGALRM, &action) }.expect("sigaction");
+        set_timer(200);
+        Storm
+    }
+}
+
+impl Drop for Storm {
+    fn drop(&mut self) {
+        set_timer(0); // the handler stays: a last signal may be on its way
+    }
+}
+
+/// setitimer(2)
+fn set_timer(microseconds: libc::suseconds_t) {
+    let period = libc::timeval {
+        tv_sec: 0,
+        tv_usec: microseconds,
+    };
+    let timer = libc::itimerval {
+        it_interval: period,
+        it_value: period,
+    };
+    // SAFETY: the new value is live, and the old one is not asked for.
+    let set = unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+    assert_eq!(set, 0, "setitimer");
+}
+
+/// Lets SIGPIPE kill, as it does where no Rust runtime ignores it.  signal(2)
+pub(super) fn reset_sigpipe() {
+    // SAFETY: the default action is no handler.
+    unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }.expect("signal");
+}
+
+/// SIGPIPE's disposition, and whether it is blocked and pending.  `proc_pid_status(5)`
+pub(super) fn sigpipe() -> [bool; 5] {
+    let status = std::fs::read_to_string("/proc/thread-self/status").expect("procfs");
+    ["SigIgn:", "SigCgt:", "SigBlk:", "SigPnd:", "ShdPnd:"].map(|field| {
+        let mask = status.lines().find_map(|line| line.strip_prefix(field));
+        let mask = u64::from_str_radix(mask.expect(field).trim(), 16).expect(field);
+        mask >> (libc::SIGPIPE - 1) & 1 == 1
+    })
+}
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+/// The system allocator, which counts; [`conformance!`](crate::conformance!) installs it.
+#[derive(Debug)]
+pub struct CountingAllocator;
+
+/// How often memory was asked for, by this whole process, through [`CountingAllocator`].
+pub fn allocations() -> usize {
+    ALLOCATIONS.load(Ordering::Relaxed)
+}
+
+// SAFETY: every call goes to the system allocator as it came; counting allocates nothing.
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps the same contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps the same contract.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps the same contract.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { System.dealloc(memory, layout) }
+    }
 }
