@@ -7,6 +7,7 @@
 
 mod deadlines;
 mod isolated;
+pub mod kill;
 mod messages;
 mod peers;
 pub mod reference;

@@ -1,0 +1,305 @@
+//! The kill suite: what an end does when its peer is killed or stopped.
+//!
+//! `KILLS` in the environment is the number of trials of each kind (20 unless given). Given, it also
+//! turns the promised time into an assertion; otherwise only a hang fails.
+
+use std::any::Any;
+use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::Case;
+use crate::{Channel, Error, Inherit, Result};
+
+/// How many trials, where the environment says nothing.
+const KILLS: u32 = 20;
+/// The time within which a death is noticed.
+const PROMISED: Duration = Duration::from_millis(100);
+/// The time after which something hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// A deadline that is to pass.
+const SHORT: Duration = Duration::from_millis(5);
+/// More than any mechanism takes before it blocks, but for those that refuse it.
+const LARGE: usize = 8 << 20;
+
+/// Expands to the `main` of a mechanism's `tests/kill.rs`: the kill suite over a constructor of
+/// pairs. The crate has `ipc-process` among its dev-dependencies.
+///
+/// ```ignore
+/// ipc_core::kills! { pair: || ipc_pipe::pair().unwrap() }
+/// ```
+#[macro_export]
+macro_rules! kills {
+    (pair: $pair:expr $(,)?) => {
+        fn main() -> ::std::process::ExitCode {
+            fn fork<C: $crate::Inherit>(
+                ours: Vec<C>,
+                theirs: C,
+                run: Box<dyn FnOnce(C)>,
+            ) -> (u32, Box<dyn ::std::any::Any>, Vec<C>) {
+                let (child, ours) = ::ipc_process::fork((ours, theirs), run).expect("fork");
+                (child.pid(), Box::new(child), ours)
+            }
+            $crate::conformance::run($crate::conformance::kill::cases($pair, fork))
+        }
+    };
+}
+
+/// Forks a child that runs a function over the end that it is given, while others are kept: as
+/// `ipc_process::fork`, which this crate cannot name. The child ends with the second part.
+pub type Fork<C> = fn(Vec<C>, C, Box<dyn FnOnce(C)>) -> (u32, Box<dyn Any>, Vec<C>);
+
+/// The suite, over a constructor of pairs; see [`kills!`](crate::kills).
+pub fn cases<C: Channel + Inherit + 'static>(pair: fn() -> (C, C), fork: Fork<C>) -> Vec<Case> {
+    let suite = Suite { pair, fork };
+    vec![
+        Case::new("a_peer_killed_while_we_receive_is_gone", move || {
+            suite.kill_while_blocked(|_| {}, |end| end.recv().map(drop));
+        }),
+        Case::new("a_peer_killed_while_we_send_is_gone", move || {
+            suite.kill_while_blocked(fill, |end| end.send(&[1; 100]));
+        }),
+        Case::new(
+            "a_peer_killed_in_mid_message_sent_it_whole_or_not",
+            move || {
+                suite.kill_in_mid_message();
+            },
+        ),
+        Case::new("a_stopped_peer_is_a_timeout_and_loses_nothing", move || {
+            suite.stop_and_continue();
+        }),
+        Case::new("each_of_three_children_meets_its_own_end", move || {
+            suite.three_children();
+        }),
+    ]
+}
+
+struct Suite<C> {
+    pair: fn() -> (C, C),
+    fork: Fork<C>,
+}
+
+impl<C> Clone for Suite<C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Suite<C> {}
+
+impl<C: Channel + Inherit + 'static> Suite<C> {
+    /// A survivor sleeps in `call`, its peer is killed, and the survivor says how `call` ended.
+    fn kill_while_blocked(self, prepare: fn(&mut C), call: fn(&mut C) -> Result<()>) {
+        let limit = if env::var_os("KILLS").is_some() {
+            PROMISED
+        } else {
+            PATIENCE
+        };
+        let mut slowest = Duration::ZERO;
+        for _ in 0..trials() {
+            let (said, hears) = talk();
+            let (a, b) = (self.pair)();
+            let says = said.try_clone().unwrap();
+            let (survivor, mut b) = self.fork(vec![b], a, move |mut end| {
+                prepare(&mut end);
+                say(&says, "calling");
+                say(&says, &outcome(&call(&mut end)));
+            });
+            assert_eq!(hear(&hears), "calling");
+            let (victim, _) = self.fork(vec![], b.remove(0), move |_end| {
+                say(&said, "living");
+                sleep();
+            });
+            assert_eq!(hear(&hears), "living");
+            // Only a kill that finds the survivor asleep in its call is a trial.
+            survivor.until('S');
+            let start = Instant::now();
+            victim.signal(Signal::SIGKILL);
+            assert_eq!(hear(&hears), "Disconnected");
+            let took = start.elapsed();
+            assert!(took < limit, "noticed after {took:?}");
+            slowest = slowest.max(took);
+        }
+        println!(
+            "{} kills while blocked, noticed within {slowest:?}",
+            trials()
+        );
+    }
+
+    /// A sender is killed while it sleeps in a large message, or just after it.
+    fn kill_in_mid_message(self) {
+        for _ in 0..trials() {
+            let (says, hears) = talk();
+            let (a, b) = (self.pair)();
+            let (victim, mut a) = self.fork(vec![a], b, move |mut end| {
+                let large = vec![7; end.max_len().min(LARGE)];
+                end.send(b"whole").unwrap();
+                say(&says, "sending");
+                let _ = end.send(&large);
+                sleep();
+            });
+            assert_eq!(hear(&hears), "sending");
+            victim.until('S');
+            victim.signal(Signal::SIGKILL);
+            let end = &mut a[0];
+            assert_eq!(end.recv().unwrap(), b"whole");
+            let mut next = end.recv().map(<[u8]>::len);
+            if let Ok(len) = next {
+                assert_eq!(len, end.max_len().min(LARGE), "a part of a message");
+                next = end.recv().map(<[u8]>::len);
+            }
+            let gone = matches!(next, Err(Error::Disconnected | Error::Malformed { .. }));
+            assert!(gone, "{next:?}");
+        }
+    }
+
+    /// An echo is stopped and continued: deadlines hold, and every message comes back, in order.
+    fn stop_and_continue(self) {
+        let (a, b) = (self.pair)();
+        let (peer, mut a) = self.fork(vec![a], b, |mut end| echo(&mut end));
+        let end = &mut a[0];
+        for _ in 0..trials() {
+            end.send(b"hello").unwrap();
+            assert_eq!(end.recv().unwrap(), b"hello");
+            peer.signal(Signal::SIGSTOP);
+            peer.until('T');
+            let received = end.recv_timeout(SHORT).map(<[u8]>::len);
+            assert!(matches!(received, Err(Error::TimedOut)), "{received:?}");
+            let mut sent = 0;
+            let full = loop {
+                match end.send_timeout(&numbered(sent), SHORT) {
+                    Ok(()) => sent += 1,
+                    Err(error) => break error,
+                }
+            };
+            assert!(matches!(full, Error::TimedOut), "{full}");
+            peer.signal(Signal::SIGCONT);
+            for number in 0..sent {
+                assert_eq!(end.recv().unwrap(), numbered(number));
+            }
+            let more = end.try_recv().map(<[u8]>::len);
+            assert!(matches!(more, Err(Error::WouldBlock)), "{more:?}");
+        }
+    }
+
+    /// Children that were forked later hold no copy of the ends to those forked before.
+    fn three_children(self) {
+        let (says, hears) = talk();
+        let children: Vec<_> = (0..3)
+            .map(|number| {
+                let (a, b) = (self.pair)();
+                let says = says.try_clone().unwrap();
+                self.fork(vec![a], b, move |mut end| {
+                    echo(&mut end);
+                    say(&says, &number.to_string());
+                })
+            })
+            .collect();
+        let (children, mut ends): (Vec<_>, Vec<_>) = children.into_iter().unzip();
+        for dropped in 0..3 {
+            ends[dropped].clear();
+            assert_eq!(hear(&hears), dropped.to_string());
+            for end in ends.iter_mut().flatten() {
+                end.send(b"still there").unwrap();
+                assert_eq!(end.recv().unwrap(), b"still there");
+            }
+        }
+        drop(children);
+    }
+
+    fn fork(self, ours: Vec<C>, theirs: C, run: impl FnOnce(C) + 'static) -> (Peer, Vec<C>) {
+        let (pid, child, ours) = (self.fork)(ours, theirs, Box::new(run));
+        let pid = Pid::from_raw(i32::try_from(pid).expect("a process id"));
+        (Peer { pid, _child: child }, ours)
+    }
+}
+
+/// A child that is signalled; it ends with this.
+struct Peer {
+    pid: Pid,
+    _child: Box<dyn Any>,
+}
+
+impl Peer {
+    fn signal(&self, signal: Signal) {
+        kill(self.pid, signal).expect("kill");
+    }
+
+    /// Waits until the child is asleep (`S`) or stopped (`T`).  `proc_pid_stat(5)`
+    fn until(&self, state: char) {
+        let start = Instant::now();
+        loop {
+            let line = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap();
+            let (_, fields) = line.rsplit_once(") ").unwrap();
+            if fields.starts_with(state) {
+                return;
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "never got to state {state}: {line}"
+            );
+            thread::sleep(Duration::from_micros(200));
+        }
+    }
+}
+
+fn trials() -> u32 {
+    let given = env::var("KILLS").ok();
+    given.map_or(KILLS, |text| text.parse().expect("KILLS is a number"))
+}
+
+/// Sends until nothing more fits.
+fn fill<C: Channel>(end: &mut C) {
+    while end.try_send(&[0; 1000]).is_ok() {}
+}
+
+/// Sends back what it receives, until the peer is gone.
+fn echo<C: Channel>(end: &mut C) {
+    let (tx, rx) = end.halves();
+    let error = loop {
+        match rx.recv() {
+            Ok(message) => tx.send(message).unwrap(),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, Error::Disconnected), "{error}");
+}
+
+fn numbered(number: u32) -> [u8; 1000] {
+    let mut message = [0; 1000];
+    message[..4].copy_from_slice(&number.to_ne_bytes());
+    message
+}
+
+fn outcome(result: &Result<()>) -> String {
+    match result {
+        Err(Error::Disconnected) => "Disconnected".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn sleep() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+/// Two ends of a line that does not depend on what is tested.
+fn talk() -> (UnixDatagram, UnixDatagram) {
+    let (says, hears) = UnixDatagram::pair().unwrap();
+    hears.set_read_timeout(Some(PATIENCE)).unwrap();
+    (says, hears)
+}
+
+fn say(line: &UnixDatagram, text: &str) {
+    line.send(text.as_bytes()).unwrap();
+}
+
+fn hear(line: &UnixDatagram) -> String {
+    let mut text = [0; 1000];
+    let len = line.recv(&mut text).expect("the child hangs");
+    String::from_utf8_lossy(&text[..len]).into_owned()
+}
