@@ -1,1 +1,68 @@
-//! Messages over unix stream, unix seqpacket and TCP sockets, behind the Channel trait of the IPC toolkit.
+#![doc = include_str!("../README.md")]
+
+mod address;
+mod connect;
+mod file;
+mod half;
+mod listener;
+mod options;
+mod packet;
+mod receiver;
+mod sender;
+mod socket;
+mod sys;
+
+#[cfg(feature = "tokio")]
+pub use ipc_core::Async;
+pub use ipc_core::{
+    Channel, Duplex, Error, Inherit, Interest, Ready, Receiver, Result, Select, Sender, Spin, Wait,
+};
+#[cfg(feature = "serde")]
+pub use ipc_core::{Codec, Postcard, Typed};
+
+pub use address::Address;
+pub use listener::Listener;
+pub use options::SocketOptions;
+pub use receiver::SocketReceiver;
+pub use sender::SocketSender;
+pub use socket::Kind;
+
+/// An endpoint of a connection. Its two halves share one descriptor.
+pub type SocketDuplex = Duplex<SocketSender, SocketReceiver>;
+
+/// A unix stream socket pair with the default [options](SocketOptions), used one way: what goes in
+/// at the sender comes out at the receiver.
+///
+/// # Errors
+///
+/// [`Os`](Error::Os) when the process or the system has no descriptors left.
+pub fn channel() -> Result<(SocketSender, SocketReceiver)> {
+    SocketOptions::new().channel()
+}
+
+/// Two equal endpoints of a unix stream socket pair with the default [options](SocketOptions).
+///
+/// # Errors
+///
+/// As [`channel`].
+pub fn pair() -> Result<(SocketDuplex, SocketDuplex)> {
+    SocketOptions::new().pair()
+}
+
+/// Listens at `address` with the default [options](SocketOptions).
+///
+/// # Errors
+///
+/// As [`SocketOptions::listen`].
+pub fn listen(address: impl Into<Address>) -> Result<Listener> {
+    SocketOptions::new().listen(address)
+}
+
+/// Connects to the listener at `address` with the default [options](SocketOptions).
+///
+/// # Errors
+///
+/// As [`SocketOptions::connect`].
+pub fn connect(address: impl Into<Address>, wait: Wait) -> Result<SocketDuplex> {
+    SocketOptions::new().connect(address, wait)
+}

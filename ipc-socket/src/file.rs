@@ -1,0 +1,60 @@
+//! The file by which a listener is found.
+
+use std::fs::{self, Metadata, OpenOptions, Permissions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process;
+
+const MODE: u32 = 0o600;
+
+/// The file of a bound socket: removed on drop, by the process that made it, if it is still the
+/// same.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    /// Absolute: the working directory may change.
+    path: PathBuf,
+    inode: (u64, u64),
+    maker: u32,
+}
+
+impl SocketFile {
+    /// Takes over the file at `path`, which `bind` has just made there, and gives it back what a
+    /// strange umask took of its mode.
+    pub(crate) fn new(path: &Path) -> io::Result<Self> {
+        let path = std::path::absolute(path)?;
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_PATH | libc::O_NOFOLLOW)
+            .open(&path)?;
+        let found = opened.metadata()?;
+        let file = SocketFile {
+            path,
+            inode: inode(&found),
+            maker: process::id(),
+        };
+        if found.file_type().is_socket() && found.mode() & 0o777 != MODE {
+            // By the descriptor: the name may have come to mean another file.
+            let name = format!("/proc/self/fd/{}", opened.as_raw_fd());
+            fs::set_permissions(name, Permissions::from_mode(MODE))?;
+        }
+        Ok(file)
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let same = || {
+            let found = fs::symlink_metadata(&self.path);
+            found.is_ok_and(|found| inode(&found) == self.inode)
+        };
+        if process::id() == self.maker && same() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn inode(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}

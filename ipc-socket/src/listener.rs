@@ -1,0 +1,155 @@
+//! The end that waits for others to connect.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::file::SocketFile;
+use crate::socket::Socket;
+use crate::{
+    Address, Error, Interest, Kind, Ready, Result, SocketDuplex, SocketOptions, Wait, sys,
+};
+
+/// The end that waits for others to connect.
+///
+/// Several processes may accept from one listener: make it, then fork. A connection goes to one of
+/// them. The socket file is removed when the process that made it drops it.
+#[derive(Debug)]
+pub struct Listener {
+    /// Removed before the descriptor is closed: until then its inode is nobody else's.
+    _file: Option<SocketFile>,
+    fd: OwnedFd,
+    kind: Kind,
+    address: Address,
+    options: SocketOptions,
+}
+
+impl Listener {
+    pub(crate) fn bind(options: SocketOptions, address: Address) -> Result<Self> {
+        let kind = options.kind_for(&address)?;
+        let object = format!("{kind} socket {address}");
+        let os = |call| {
+            let object = &*object;
+            move |error| Error::os(call, object, error)
+        };
+        let fd = sys::socket(kind, &address).map_err(os("socket"))?;
+        sys::set_nonblocking(&fd).map_err(os("fcntl"))?;
+        sys::bind(&fd, &address).map_err(|error| os("bind")(explained(error, &address)))?;
+        let (file, address) = match address {
+            Address::Path(path) => {
+                let file = SocketFile::new(&path).map_err(os("stat"))?;
+                (Some(file), Address::Path(path))
+            }
+            Address::Abstract(name) => (None, Address::Abstract(name)),
+            Address::Tcp(_) => (
+                None,
+                Address::Tcp(sys::local(&fd).map_err(os("getsockname"))?),
+            ),
+        };
+        sys::listen(&fd).map_err(os("listen"))?;
+        Ok(Listener {
+            _file: file,
+            fd,
+            kind,
+            address,
+            options,
+        })
+    }
+
+    /// Accepts the next connection.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](Error::WouldBlock) or [`TimedOut`](Error::TimedOut) when the wait is over;
+    /// [`Os`](Error::Os) when the process or the system has no descriptors left: the connection
+    /// stays in the queue. The listener stays usable, and what it accepted before is untouched.
+    /// accept(2)
+    pub fn accept(&self, wait: Wait) -> Result<SocketDuplex> {
+        self.options.endpoint(self.accept_socket(wait)?)
+    }
+
+    /// Where it listens; for TCP with the port that the kernel chose.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(crate) fn accept_socket(&self, wait: Wait) -> Result<Socket> {
+        loop {
+            match sys::accept(&self.fd) {
+                Ok(fd) => {
+                    let peer = match self.kind {
+                        Kind::Tcp => sys::peer(&fd).ok().map(Address::Tcp),
+                        Kind::Unix | Kind::Seqpacket => None,
+                    };
+                    let name = peer.as_ref().unwrap_or(&self.address);
+                    return self.options.socket(
+                        fd,
+                        self.kind,
+                        &format!("{} socket {name}", self.kind),
+                    );
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !ipc_core::poll(self.as_fd(), Interest::Read, wait)? {
+                        return Err(wait.error());
+                    }
+                }
+                Err(error) if is_the_connections(&error) => {}
+                Err(error) => {
+                    let object = format!("{} socket {}", self.kind, self.address);
+                    return Err(Error::os("accept4", object, error));
+                }
+            }
+        }
+    }
+}
+
+/// Ready when somebody has connected.
+impl Ready for Listener {
+    fn fd(&self) -> (BorrowedFd<'_>, Interest) {
+        (self.as_fd(), Interest::Read)
+    }
+
+    fn arm(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Whether the error is one of the connection that was to be accepted, not of the listener: then the
+/// next is tried.  accept(2), "Error handling"
+fn is_the_connections(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::EINTR
+                | libc::ECONNABORTED
+                | libc::ENETDOWN
+                | libc::EPROTO
+                | libc::ENOPROTOOPT
+                | libc::EHOSTDOWN
+                | libc::ENONET
+                | libc::EHOSTUNREACH
+                | libc::EOPNOTSUPP
+                | libc::ENETUNREACH
+        )
+    )
+}
+
+/// The error, with what to do about it.
+fn explained(error: io::Error, address: &Address) -> io::Error {
+    let advice = match (error.raw_os_error(), address) {
+        (Some(libc::EADDRINUSE), Address::Path(path)) => format!(
+            "if no server runs, a killed one has left it: rm {}",
+            path.display()
+        ),
+        (Some(libc::EADDRINUSE), Address::Abstract(_)) => "ss -xl shows by whom".into(),
+        (Some(libc::EADDRINUSE), Address::Tcp(_)) => "ss -tlp shows by whom".into(),
+        (Some(libc::ENAMETOOLONG), _) => "a unix socket's name has at most 107 bytes".into(),
+        _ => return error,
+    };
+    io::Error::new(error.kind(), format!("{error}: {advice}"))
+}

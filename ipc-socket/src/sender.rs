@@ -1,0 +1,83 @@
+//! The half that sends.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::half::SendingHalf;
+use crate::{Inherit, Interest, Kind, Ready, Result, Sender, Wait};
+
+/// The sending half of a connection.
+#[derive(Debug)]
+pub struct SocketSender {
+    pub(crate) inner: SendingHalf,
+}
+
+impl SocketSender {
+    pub(crate) fn new(inner: SendingHalf) -> Self {
+        SocketSender { inner }
+    }
+
+    /// Sends what is left of the last message, then ends this direction: the peer receives
+    /// everything, then [`Disconnected`](crate::Error::Disconnected), while its own messages still
+    /// arrive here. From then on a send is `Disconnected` too.
+    ///
+    /// Dropping this half alone ends nothing: the halves of an endpoint share one descriptor.
+    /// shutdown(2)
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Sender::flush); then nothing has ended yet.
+    pub fn shutdown(&mut self, wait: Wait) -> Result<()> {
+        self.flush(wait)?;
+        self.inner.socket().shutdown()
+    }
+
+    /// The kind of socket.
+    pub fn kind(&self) -> Kind {
+        self.inner.socket().kind()
+    }
+
+    /// The bytes that the kernel gave to the send buffer: twice what was asked for, up to twice
+    /// `net.core.wmem_max`, its own bookkeeping included.  socket(7), `SO_SNDBUF`
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::Error::Os) if the kernel does not tell.
+    pub fn send_buffer(&self) -> Result<usize> {
+        self.inner.socket().send_buffer()
+    }
+}
+
+impl Sender for SocketSender {
+    ipc_core::forward_sender!(self => self.inner);
+}
+
+impl Ready for SocketSender {
+    fn fd(&self) -> (BorrowedFd<'_>, Interest) {
+        (self.as_fd(), Interest::Write)
+    }
+
+    /// Room is the kernel's to tell: never ready before it says so.
+    fn arm(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+impl Inherit for SocketSender {
+    fn fds(&self, each: &mut dyn FnMut(BorrowedFd<'_>)) {
+        each(self.as_fd());
+    }
+
+    fn into_parts(self) -> Result<(Vec<OwnedFd>, Vec<u8>)> {
+        self.inner.into_parts()
+    }
+
+    fn from_parts(fds: Vec<OwnedFd>, state: &[u8]) -> Result<Self> {
+        SendingHalf::from_parts(fds, state).map(SocketSender::new)
+    }
+}
+
+impl AsFd for SocketSender {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.socket().as_fd()
+    }
+}

@@ -1,0 +1,188 @@
+//! A connected socket, as both halves of an endpoint hold it.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use ipc_core::inherit::{Reader, Writer};
+use ipc_core::stream::{Mode, Sink, Source};
+
+use crate::{Address, Error, Result, Wait, sys};
+
+/// What kind of socket carries the messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A unix stream: frames of a length and a body, which may be larger than any buffer.
+    #[default]
+    Unix,
+    /// A unix seqpacket socket: every message is one packet of the kernel's, sent and received whole
+    /// in one call, no longer than the send buffer.
+    Seqpacket,
+    /// A TCP connection: frames, as on a unix stream.
+    Tcp,
+}
+
+/// `unix`, `seqpacket`, `tcp`.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Kind::Unix => "unix",
+            Kind::Seqpacket => "seqpacket",
+            Kind::Tcp => "tcp",
+        })
+    }
+}
+
+/// A connected socket. The halves of an endpoint share the descriptor, so that a connection costs
+/// one; `O_NONBLOCK` stays clear, since every call says for itself whether it may sleep.
+#[derive(Clone, Debug)]
+pub(crate) struct Socket {
+    fd: Arc<OwnedFd>,
+    kind: Kind,
+    object: Arc<str>,
+}
+
+impl Socket {
+    pub(crate) fn new(fd: OwnedFd, kind: Kind, object: &str) -> Self {
+        Socket {
+            fd: Arc::new(fd),
+            kind,
+            object: object.into(),
+        }
+    }
+
+    /// The socket that somebody handed over, and the rest of its half's state: it must be one
+    /// descriptor, of the kind that the state says.
+    pub(crate) fn from_parts(fds: Vec<OwnedFd>, state: &[u8]) -> Result<(Self, &[u8])> {
+        let mut state = Reader::new(state);
+        let (kind, object, rest) = (state.u64()?, state.bytes()?, state.bytes()?);
+        state.end()?;
+        let object = String::from_utf8_lossy(object);
+        let foreign = |reason: &str| Error::malformed(&*object, reason);
+        let [fd] = <[OwnedFd; 1]>::try_from(fds).map_err(|_| foreign("not one descriptor"))?;
+        match sys::kind(&fd) {
+            Some(found) if found as u64 == kind => Ok((Socket::new(fd, found, &object), rest)),
+            _ => Err(foreign("the descriptor handed over is no such socket")),
+        }
+    }
+
+    /// What [`from_parts`](Socket::from_parts) wants, but for the half's own state at its end.
+    pub(crate) fn state(&self) -> Writer {
+        let mut state = Writer::new();
+        state.u64(self.kind as u64).bytes(self.object.as_bytes());
+        state
+    }
+
+    /// The descriptor, or a duplicate if the other half has it too.
+    pub(crate) fn into_fd(self) -> Result<OwnedFd> {
+        Arc::try_unwrap(self.fd)
+            .or_else(|shared| shared.try_clone())
+            .map_err(|error| Error::os("fcntl(F_DUPFD)", &*self.object, error))
+    }
+
+    /// Connects; false if `wait` was over first.
+    pub(crate) fn connect(&self, address: &Address, wait: Wait) -> io::Result<bool> {
+        sys::connect(&self.fd, address, wait)
+    }
+
+    /// Receives a packet, and returns its whole length even if `buf` is shorter; 0 is the end, or an
+    /// empty packet.
+    #[inline]
+    pub(crate) fn recv_packet(&self, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
+        past_reset(|| sys::recv_packet(&self.fd, buf, mode))
+    }
+
+    /// Sends a packet, of one or two parts.
+    #[inline]
+    pub(crate) fn send_packet(&self, parts: &[IoSlice<'_>], mode: Mode) -> io::Result<usize> {
+        sys::send(&self.fd, parts, mode)
+    }
+
+    /// Sends up to [`sys::BATCH`] packets, and returns how many were taken.
+    pub(crate) fn send_packets(&self, packets: &[&[u8]], mode: Mode) -> io::Result<usize> {
+        sys::send_packets(&self.fd, packets, mode)
+    }
+
+    /// Ends the sending direction.  shutdown(2)
+    pub(crate) fn shutdown(&self) -> Result<()> {
+        match sys::shutdown(&self.fd) {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Err(Error::Disconnected),
+            done => done.map_err(|error| self.error("shutdown", error)),
+        }
+    }
+
+    /// Whether the peer will send nothing more.
+    pub(crate) fn is_over(&self) -> bool {
+        sys::is_over(&self.fd)
+    }
+
+    /// The address of this end of a TCP connection.
+    pub(crate) fn local(&self) -> io::Result<SocketAddr> {
+        sys::local(&self.fd)
+    }
+
+    /// The address of the other end of a TCP connection.
+    pub(crate) fn peer(&self) -> io::Result<SocketAddr> {
+        sys::peer(&self.fd)
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn object(&self) -> &str {
+        &self.object
+    }
+
+    pub(crate) fn send_buffer(&self) -> Result<usize> {
+        sys::send_buffer(&self.fd).map_err(|error| self.error("getsockopt(SO_SNDBUF)", error))
+    }
+
+    pub(crate) fn recv_buffer(&self) -> Result<usize> {
+        sys::recv_buffer(&self.fd).map_err(|error| self.error("getsockopt(SO_RCVBUF)", error))
+    }
+
+    pub(crate) fn error(&self, call: &'static str, error: io::Error) -> Error {
+        Error::os(call, &*self.object, error)
+    }
+}
+
+impl Source for Socket {
+    #[inline]
+    fn read(&self, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
+        past_reset(|| sys::recv(&self.fd, buf, mode))
+    }
+
+    fn object(&self) -> Box<str> {
+        (*self.object).into()
+    }
+}
+
+impl Sink for Socket {
+    #[inline]
+    fn write(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        sys::send(&self.fd, bufs, Mode::Now)
+    }
+
+    fn object(&self) -> Box<str> {
+        (*self.object).into()
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Reads, and after a reset once more: the kernel reports one once, on a seqpacket socket even
+/// before what the peer had sent; whether more is there, the next read tells.
+#[inline]
+fn past_reset(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    match read() {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => read(),
+        read => read,
+    }
+}

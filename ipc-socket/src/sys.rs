@@ -1,0 +1,261 @@
+//! System calls: making sockets, naming them, and sending and receiving without SIGPIPE.
+#![allow(unsafe_code)]
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use ipc_core::stream::Mode;
+use nix::errno::Errno;
+use nix::sys::socket::{
+    self, AddressFamily, Backlog, MsgFlags, Shutdown, SockFlag, SockType, SockaddrLike,
+    SockaddrStorage, UnixAddr, sockopt,
+};
+use nix::sys::stat;
+use nix::sys::time::TimeVal;
+
+use crate::{Address, Kind, Wait};
+
+/// Packets that one `sendmmsg` takes.
+pub(crate) const BATCH: usize = 32;
+
+/// Two connected unix sockets, closed on exec.  socketpair(2)
+pub(crate) fn pair(kind: Kind) -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    Ok(socket::socketpair(
+        AddressFamily::Unix,
+        sock_type(kind),
+        None,
+        flags,
+    )?)
+}
+
+/// A socket for `address`, closed on exec.  socket(2)
+pub(crate) fn socket(kind: Kind, address: &Address) -> io::Result<OwnedFd> {
+    let family = match address {
+        Address::Path(_) | Address::Abstract(_) => AddressFamily::Unix,
+        Address::Tcp(SocketAddr::V4(_)) => AddressFamily::Inet,
+        Address::Tcp(SocketAddr::V6(_)) => AddressFamily::Inet6,
+    };
+    let flags = SockFlag::SOCK_CLOEXEC;
+    Ok(socket::socket(family, sock_type(kind), flags, None)?)
+}
+
+fn sock_type(kind: Kind) -> SockType {
+    match kind {
+        Kind::Unix | Kind::Tcp => SockType::Stream,
+        Kind::Seqpacket => SockType::SeqPacket,
+    }
+}
+
+/// What kind of socket `fd` is, if it is one of ours.  socket(7), `SO_TYPE`
+pub(crate) fn kind(fd: &OwnedFd) -> Option<Kind> {
+    let name: SockaddrStorage = socket::getsockname(fd.as_raw_fd()).ok()?;
+    match (
+        name.family()?,
+        socket::getsockopt(fd, sockopt::SockType).ok()?,
+    ) {
+        (AddressFamily::Unix, SockType::Stream) => Some(Kind::Unix),
+        (AddressFamily::Unix, SockType::SeqPacket) => Some(Kind::Seqpacket),
+        (AddressFamily::Inet | AddressFamily::Inet6, SockType::Stream) => Some(Kind::Tcp),
+        _ => None,
+    }
+}
+
+/// `address` as the kernel takes it; `ENAMETOOLONG` if a `sockaddr_un` does not hold it.  unix(7)
+pub(crate) fn name(address: &Address) -> io::Result<Box<dyn SockaddrLike>> {
+    Ok(match address {
+        // The kernel would choose a name for it.
+        Address::Path(path) if path.as_os_str().is_empty() => return Err(Errno::ENOENT.into()),
+        Address::Path(path) => Box::new(UnixAddr::new(path)?),
+        Address::Abstract(name) => Box::new(UnixAddr::new_abstract(name)?),
+        Address::Tcp(address) => Box::new(SockaddrStorage::from(*address)),
+    })
+}
+
+/// Names a socket that will listen. The file of a path has mode 0600, less what the umask takes:
+/// a unix socket's file gets the mode of the socket itself.  bind(2)
+pub(crate) fn bind(fd: &OwnedFd, address: &Address) -> io::Result<()> {
+    match address {
+        Address::Path(_) => stat::fchmod(fd, stat::Mode::S_IRUSR | stat::Mode::S_IWUSR)?,
+        Address::Abstract(_) => {}
+        // Else the port stays taken for a minute after a restart.
+        Address::Tcp(_) => socket::setsockopt(fd, sockopt::ReuseAddr, &true)?,
+    }
+    Ok(socket::bind(fd.as_raw_fd(), &*name(address)?)?)
+}
+
+/// listen(2)
+pub(crate) fn listen(fd: &OwnedFd) -> io::Result<()> {
+    Ok(socket::listen(fd, Backlog::MAXCONN)?)
+}
+
+/// The next connection, closed on exec; `EAGAIN` if there is none, since a listener's description is
+/// its own.  accept(2)
+pub(crate) fn accept(fd: &OwnedFd) -> io::Result<OwnedFd> {
+    let accepted = socket::accept4(fd.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    // SAFETY: accept4 succeeded, so this is a new descriptor that nobody else has.
+    Ok(unsafe { OwnedFd::from_raw_fd(accepted) })
+}
+
+/// Connects; false if `wait` was over first.  connect(2)
+pub(crate) fn connect(fd: &OwnedFd, address: &Address, wait: Wait) -> io::Result<bool> {
+    let name = name(address)?;
+    let connected = loop {
+        // Only the kernel can wait for room in a unix listener's queue: such a socket cannot be polled.
+        set_send_timeout(fd, wait)?;
+        match socket::connect(fd.as_raw_fd(), &*name) {
+            Ok(()) | Err(Errno::EISCONN) => break true,
+            Err(Errno::EAGAIN | Errno::EINPROGRESS | Errno::EALREADY) if wait.is_over() => {
+                break false;
+            }
+            Err(Errno::EAGAIN | Errno::EINPROGRESS | Errno::EALREADY | Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    };
+    set_send_timeout(fd, Wait::Forever)?;
+    Ok(connected)
+}
+
+/// Sets how long a connect may take; one that may not wait is given the least there is, a tick of
+/// the kernel's.  socket(7), `SO_SNDTIMEO`
+fn set_send_timeout(fd: &OwnedFd, wait: Wait) -> io::Result<()> {
+    let tick = Duration::from_micros(1);
+    let left = wait
+        .remaining()
+        .map_or(Duration::ZERO, |left| left.max(tick));
+    let time = TimeVal::new(
+        libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX),
+        left.subsec_micros().into(),
+    );
+    Ok(socket::setsockopt(fd, sockopt::SendTimeout, &time)?)
+}
+
+/// The address of this end of a TCP socket.  getsockname(2)
+pub(crate) fn local(fd: &OwnedFd) -> io::Result<SocketAddr> {
+    to_std(&socket::getsockname(fd.as_raw_fd())?)
+}
+
+/// The address of the other end of a TCP socket.  getpeername(2)
+pub(crate) fn peer(fd: &OwnedFd) -> io::Result<SocketAddr> {
+    to_std(&socket::getpeername(fd.as_raw_fd())?)
+}
+
+fn to_std(name: &SockaddrStorage) -> io::Result<SocketAddr> {
+    let v4 = name
+        .as_sockaddr_in()
+        .map(|&name| SocketAddr::V4(name.into()));
+    let v6 = name
+        .as_sockaddr_in6()
+        .map(|&name| SocketAddr::V6(name.into()));
+    v4.or(v6).ok_or_else(|| io::ErrorKind::Unsupported.into())
+}
+
+/// Sends small segments at once.  tcp(7), `TCP_NODELAY`
+pub(crate) fn set_nodelay(fd: &OwnedFd) -> io::Result<()> {
+    Ok(socket::setsockopt(fd, sockopt::TcpNoDelay, &true)?)
+}
+
+/// Sets `O_NONBLOCK`.  fcntl(2)
+pub(crate) fn set_nonblocking(fd: &OwnedFd) -> io::Result<()> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// Bytes of the send buffer.  socket(7), `SO_SNDBUF`
+pub(crate) fn send_buffer(fd: &OwnedFd) -> io::Result<usize> {
+    Ok(socket::getsockopt(fd, sockopt::SndBuf)?)
+}
+
+/// Asks for a send buffer of twice `bytes`, which the kernel caps.
+pub(crate) fn set_send_buffer(fd: &OwnedFd, bytes: usize) -> io::Result<()> {
+    Ok(socket::setsockopt(fd, sockopt::SndBuf, &bytes.min(ASKED))?)
+}
+
+/// Bytes of the receive buffer.  socket(7), `SO_RCVBUF`
+pub(crate) fn recv_buffer(fd: &OwnedFd) -> io::Result<usize> {
+    Ok(socket::getsockopt(fd, sockopt::RcvBuf)?)
+}
+
+/// Asks for a receive buffer of twice `bytes`, which the kernel caps.
+pub(crate) fn set_recv_buffer(fd: &OwnedFd, bytes: usize) -> io::Result<()> {
+    Ok(socket::setsockopt(fd, sockopt::RcvBuf, &bytes.min(ASKED))?)
+}
+
+/// The kernel doubles an `int`.
+const ASKED: usize = (libc::c_int::MAX / 2) as usize;
+
+/// Ends the sending direction.  shutdown(2)
+pub(crate) fn shutdown(fd: &OwnedFd) -> io::Result<()> {
+    Ok(socket::shutdown(fd.as_raw_fd(), Shutdown::Write)?)
+}
+
+/// Receives what is there of a stream; 0 is the end.  recv(2)
+#[inline]
+pub(crate) fn recv(fd: &OwnedFd, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
+    Ok(socket::recv(fd.as_raw_fd(), buf, flags(mode))?)
+}
+
+/// Receives a packet, and returns its whole length even if `buf` is shorter; 0 is the end, or an
+/// empty packet.  recv(2), `MSG_TRUNC`
+#[inline]
+pub(crate) fn recv_packet(fd: &OwnedFd, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
+    let flags = flags(mode) | MsgFlags::MSG_TRUNC;
+    Ok(socket::recv(fd.as_raw_fd(), buf, flags)?)
+}
+
+/// Sends what fits: a part of a stream, or a packet as a whole.  send(2), sendmsg(2)
+#[inline]
+pub(crate) fn send(fd: &OwnedFd, bufs: &[IoSlice<'_>], mode: Mode) -> io::Result<usize> {
+    let fd = fd.as_raw_fd();
+    Ok(match bufs {
+        [one] => socket::send(fd, one, flags(mode))?,
+        _ => socket::sendmsg::<UnixAddr>(fd, bufs, &[], flags(mode), None)?,
+    })
+}
+
+/// Sends up to [`BATCH`] packets, and returns how many were taken.  sendmmsg(2)
+pub(crate) fn send_packets(fd: &OwnedFd, packets: &[&[u8]], mode: Mode) -> io::Result<usize> {
+    // SAFETY: all zeroes are valid for these plain C structures: no name, no buffers, no control.
+    let mut bufs: [libc::iovec; BATCH] = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    let mut msgs: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
+    let count = packets.len().min(BATCH);
+    for ((packet, buf), msg) in packets.iter().zip(&mut bufs).zip(&mut msgs) {
+        buf.iov_base = packet.as_ptr().cast_mut().cast();
+        buf.iov_len = packet.len();
+        msg.msg_hdr.msg_iov = buf;
+        msg.msg_hdr.msg_iovlen = 1;
+    }
+    // SAFETY: the first `count` headers point to one buffer each, and the buffers to packets; all
+    // live through the call, which only reads the packets.
+    let sent = unsafe {
+        libc::sendmmsg(
+            fd.as_raw_fd(),
+            msgs.as_mut_ptr(),
+            u32::try_from(count).unwrap_or(0),
+            flags(mode).bits() as _,
+        )
+    };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Whether the peer will send nothing more.  poll(2), `POLLRDHUP`
+pub(crate) fn is_over(fd: &OwnedFd) -> bool {
+    let mut fds = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLRDHUP,
+        revents: 0,
+    };
+    // SAFETY: one valid entry, and no wait.
+    unsafe { libc::poll(&raw mut fds, 1, 0) > 0 }
+}
+
+fn flags(mode: Mode) -> MsgFlags {
+    match mode {
+        Mode::Now => MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL,
+        Mode::Block => MsgFlags::MSG_NOSIGNAL,
+    }
+}
