@@ -1,0 +1,6 @@
+//! The contract, with the default options.
+
+ipc_core::conformance! {
+    channel: || ipc_pipe::channel().unwrap(),
+    pair: || ipc_pipe::pair().unwrap(),
+}
