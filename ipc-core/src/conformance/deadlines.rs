@@ -3,7 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use super::support::{MOMENT, carry, drain, expect, expect_deadline, fill, message, some_len};
+use super::support::{
+    MOMENT, carry, drain, expect, expect_deadline, fill, message, receive_all, send_all, some_len,
+};
 use super::{Half, sys};
 use crate::{Error, Receiver, Sender, Wait};
 
@@ -55,7 +57,7 @@ pub(super) fn a_receive_deadline_holds<S: Sender + Half, R: Receiver + Half>(
     }
     // One that comes while it waits.
     thread::scope(|scope| {
-        scope.spawn(|| {
+        scope.spawn(move || {
             thread::sleep(MOMENT);
             tx.send(b"late").unwrap();
         });
@@ -156,23 +158,17 @@ pub(super) fn deadlines_hold_through_interruptions<S: Sender + Half, R: Receiver
 pub(super) fn interruptions_lose_nothing<S: Sender + Half, R: Receiver + Half>(
     channel: impl Fn() -> (S, R),
 ) {
-    let (mut tx, mut rx) = channel();
+    let (tx, rx) = channel();
     let lens: Vec<usize> = (0..2000)
         .map(|seq| if seq % 50 == 0 { 200_000 } else { seq % 3000 })
         .map(|len| len.min(tx.max_len()))
         .collect();
     let _storm = sys::Storm::start(); // it strikes the main thread: the receiver, then the sender
-    carry(&mut tx, &mut rx, &lens);
+    let (tx, rx) = carry(tx, rx, &lens);
     thread::scope(|scope| {
-        scope.spawn(|| {
-            for (seq, &len) in lens.iter().enumerate() {
-                super::support::check(rx.recv().unwrap(), seq, len);
-            }
-            expect(rx.try_recv(), &Error::WouldBlock);
-        });
-        for (seq, &len) in lens.iter().enumerate() {
-            tx.send(&message(seq, len)).unwrap();
-        }
+        let receiver = scope.spawn(|| receive_all(rx, &lens));
+        let _tx = send_all(tx, &lens);
+        expect(receiver.join().unwrap().try_recv(), &Error::WouldBlock);
     });
 }
 

@@ -2,8 +2,10 @@
 
 use std::thread;
 
-use super::support::{Random, check, drain, expect, fork, large_len, message, some_len};
-use super::{Half, skip, support};
+use super::support::{
+    MOMENT, Random, carry, check, drain, expect, fork, large_len, message, some_len,
+};
+use super::{Half, skip};
 use crate::{Channel, Error, Receiver, Sender, Wait};
 
 /// Clause 1: an empty message is a message.
@@ -24,35 +26,35 @@ pub(super) fn an_empty_message_is_a_message<S: Sender + Half, R: Receiver + Half
 pub(super) fn messages_come_in_order<S: Sender + Half, R: Receiver + Half>(
     channel: impl Fn() -> (S, R),
 ) {
-    let (mut tx, mut rx) = channel();
-    support::carry(&mut tx, &mut rx, &vec![8; 20_000]);
+    let (tx, rx) = channel();
+    carry(tx, rx, &vec![8; 20_000]);
 }
 
 /// Clause 1: whole, whatever the length, up to `max_len`.
 pub(super) fn every_size_comes_whole<S: Sender + Half, R: Receiver + Half>(
     channel: impl Fn() -> (S, R),
 ) {
-    let (mut tx, mut rx) = channel();
+    let (tx, rx) = channel();
     let max = large_len(&tx);
     let powers = (9..).map(|power| 1 << power).take_while(|&len| len <= max);
     let mut lens: Vec<usize> = (0..=300).collect();
     lens.extend(powers.flat_map(|len| [len - 1, len, len + 1]));
     lens.extend([max - 1, max, 0, max]);
     lens.retain(|&len| len <= max);
-    support::carry(&mut tx, &mut rx, &lens);
+    carry(tx, rx, &lens);
 }
 
 /// Clause 1: once.
 pub(super) fn random_sizes_come_whole_and_once<S: Sender + Half, R: Receiver + Half>(
     channel: impl Fn() -> (S, R),
 ) {
-    let (mut tx, mut rx) = channel();
+    let (tx, rx) = channel();
     let mut random = Random(1);
     let mut bounds = [100, 3000, 10_000, 100_000].into_iter().cycle();
     let lens: Vec<usize> = (0..3000)
         .map(|_| random.below(bounds.next().unwrap_or(1)).min(tx.max_len()))
         .collect();
-    support::carry(&mut tx, &mut rx, &lens);
+    let (_tx, mut rx) = carry(tx, rx, &lens);
     expect(rx.try_recv(), &Error::WouldBlock);
 }
 
@@ -60,50 +62,54 @@ pub(super) fn random_sizes_come_whole_and_once<S: Sender + Half, R: Receiver + H
 pub(super) fn batches_equal_single_messages<S: Sender + Half, R: Receiver + Half>(
     channel: impl Fn() -> (S, R),
 ) {
-    const COUNT: usize = 3000;
-    let (mut tx, mut rx) = channel();
-    let msgs: Vec<Vec<u8>> = (0..COUNT)
+    let (tx, rx) = channel();
+    let msgs: Vec<Vec<u8>> = (0..3000)
         .map(|seq| message(seq, some_len(&tx, seq)))
         .collect();
     let msgs: Vec<&[u8]> = msgs.iter().map(Vec::as_slice).collect();
     thread::scope(|scope| {
-        scope.spawn(|| {
-            let (mut sent, mut batch) = (0, 1);
-            while sent < COUNT {
-                let end = (sent + batch).min(COUNT);
-                sent += tx.send_many(&msgs[sent..end], Wait::Forever).unwrap();
-                assert!(sent <= end, "accepted more than there was");
-                batch = batch % 70 + 1;
-                if sent < COUNT {
-                    tx.send(msgs[sent]).unwrap();
-                    sent += 1;
-                }
-            }
-        });
-        let (mut received, mut batch) = (0, 1);
-        while received < COUNT {
-            let first = received;
-            let count = rx.recv_many(batch, Wait::Forever, &mut |msg| {
-                assert!(msg == msgs[received], "message {received}");
-                received += 1;
-            });
-            assert_eq!(
-                count.unwrap(),
-                received - first,
-                "the count is that of the calls"
-            );
-            assert!(
-                (1..=batch).contains(&(received - first)),
-                "one, and no more than asked for"
-            );
-            batch = batch % 50 + 1;
-            if received < COUNT {
-                assert!(rx.recv().unwrap() == msgs[received], "message {received}");
-                received += 1;
-            }
-        }
+        scope.spawn(|| send_in_batches(tx, &msgs));
+        receive_in_batches(rx, &msgs);
     });
-    expect(rx.try_recv(), &Error::WouldBlock);
+}
+
+fn send_in_batches(mut tx: impl Sender, msgs: &[&[u8]]) {
+    let (mut sent, mut most) = (0, 1);
+    while sent < msgs.len() {
+        let end = (sent + most).min(msgs.len());
+        sent += tx.send_many(&msgs[sent..end], Wait::Forever).unwrap();
+        assert!(sent <= end, "accepted more than there was");
+        most = most % 70 + 1;
+        if sent < msgs.len() {
+            tx.send(msgs[sent]).unwrap();
+            sent += 1;
+        }
+    }
+}
+
+fn receive_in_batches(mut rx: impl Receiver, msgs: &[&[u8]]) {
+    let (mut received, mut most) = (0, 1);
+    while received < msgs.len() {
+        let mut calls = 0;
+        let count = rx.recv_many(most, Wait::Forever, &mut |msg| {
+            assert!(
+                msg == msgs[received + calls],
+                "message {received} + {calls}"
+            );
+            calls += 1;
+        });
+        assert_eq!(count.unwrap(), calls);
+        assert!(
+            (1..=most).contains(&calls),
+            "{calls} where {most} were asked for"
+        );
+        received += calls;
+        most = most % 50 + 1;
+        if received < msgs.len() {
+            assert!(rx.recv().unwrap() == msgs[received], "message {received}");
+            received += 1;
+        }
+    }
 }
 
 /// Clause 1: a batch of none sends, takes and waits for nothing.
@@ -130,7 +136,7 @@ pub(super) fn too_large_is_refused_first<S: Sender + Half, R: Receiver + Half>(
         for sent in [
             tx.send(&msg),
             tx.try_send(&msg),
-            tx.send_timeout(&msg, support::MOMENT),
+            tx.send_timeout(&msg, MOMENT),
         ] {
             match sent {
                 Err(Error::TooLarge { len, max, .. }) => {
@@ -174,7 +180,7 @@ pub(super) fn the_message_is_empty_where_there_is_none<S: Sender + Half, R: Rece
     assert_eq!(rx.message(), b"", "before the first");
     let failures: [fn(&mut R); 3] = [
         |rx| expect(rx.recv_wait(Wait::Never), &Error::WouldBlock),
-        |rx| expect(rx.recv_wait(support::MOMENT.into()), &Error::TimedOut),
+        |rx| expect(rx.recv_wait(MOMENT.into()), &Error::TimedOut),
         |rx| {
             expect(
                 rx.recv_many(3, Wait::Never, &mut |_| ()),
@@ -208,10 +214,10 @@ pub(super) fn an_end_never_receives_its_own<C: Channel + Half>(pair: impl Fn() -
 /// Clause 1, through `Box<dyn Channel + Send>` and its halves.
 pub(super) fn an_endpoint_is_a_boxed_channel<C: Channel + Half>(pair: impl Fn() -> (C, C)) {
     let (a, b) = pair();
-    let (mut a, mut b): (Box<dyn Channel + Send>, Box<dyn Channel + Send>) =
-        (Box::new(a), Box::new(b));
+    let (a, mut b): (Box<dyn Channel + Send>, Box<dyn Channel + Send>) = (Box::new(a), Box::new(b));
     thread::scope(|scope| {
         scope.spawn(move || echo(&mut b, 500));
+        let mut a = a;
         for seq in 0..500 {
             let len = some_len(&a, seq);
             a.send(&message(seq, len)).unwrap();

@@ -49,18 +49,28 @@ pub(super) fn large_len(tx: &(impl Sender + ?Sized)) -> usize {
     tx.max_len().min(LARGE)
 }
 
-/// Sends messages of these lengths from a thread, and checks them as they come.
-pub(super) fn carry(tx: &mut (impl Sender + Send), rx: &mut impl Receiver, lens: &[usize]) {
+/// Sends messages of these lengths from a thread, and checks them as they come. Each side owns its
+/// half, so that the failure of one is `Disconnected` to the other, not a hang.
+pub(super) fn carry<S: Sender + Send, R: Receiver>(tx: S, rx: R, lens: &[usize]) -> (S, R) {
     thread::scope(|scope| {
-        scope.spawn(|| {
-            for (seq, &len) in lens.iter().enumerate() {
-                tx.send(&message(seq, len)).unwrap();
-            }
-        });
-        for (seq, &len) in lens.iter().enumerate() {
-            check(rx.recv().unwrap(), seq, len);
-        }
-    });
+        let sender = scope.spawn(move || send_all(tx, lens));
+        let rx = receive_all(rx, lens);
+        (sender.join().unwrap(), rx)
+    })
+}
+
+pub(super) fn send_all<S: Sender>(mut tx: S, lens: &[usize]) -> S {
+    for (seq, &len) in lens.iter().enumerate() {
+        tx.send(&message(seq, len)).unwrap();
+    }
+    tx
+}
+
+pub(super) fn receive_all<R: Receiver>(mut rx: R, lens: &[usize]) -> R {
+    for (seq, &len) in lens.iter().enumerate() {
+        check(rx.recv().unwrap(), seq, len);
+    }
+    rx
 }
 
 /// Sends numbered messages from `first` on until one is refused; returns the number of that one,

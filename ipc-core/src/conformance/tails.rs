@@ -54,7 +54,7 @@ pub(super) fn a_receive_sends_the_tail<C: Channel + Half>(pair: impl Fn() -> (C,
         let len = large_len(&a);
         a.try_send(&message(0, len)).unwrap();
         thread::scope(|scope| {
-            scope.spawn(|| {
+            scope.spawn(move || {
                 check(b.recv().unwrap(), 0, len);
                 b.send(b"received").unwrap();
             });
@@ -66,10 +66,10 @@ pub(super) fn a_receive_sends_the_tail<C: Channel + Half>(pair: impl Fn() -> (C,
 /// Two ends that each send a large message and then receive do not wait for each other.
 pub(super) fn two_large_messages_cross<C: Channel + Half>(pair: impl Fn() -> (C, C)) {
     for [one, other] in [[LARGE, LARGE], [LARGE, LARGE / 3], [LARGE / 3, LARGE]] {
-        let (mut a, mut b) = pair();
+        let (a, b) = pair();
         thread::scope(|scope| {
-            scope.spawn(|| swap(&mut a, one, other));
-            swap(&mut b, other, one);
+            scope.spawn(move || swap(a, one, other));
+            swap(b, other, one);
         });
     }
 }
@@ -94,8 +94,8 @@ pub(super) fn two_large_messages_cross_through_halves<C: Channel + Half>(
     });
 }
 
-fn swap(end: &mut impl Channel, send: usize, receive: usize) {
-    let max = large_len(end);
+fn swap(mut end: impl Channel, send: usize, receive: usize) {
+    let max = large_len(&end);
     thread::sleep(MOMENT); // so that both are there
     end.send(&message(send, send.min(max))).unwrap();
     check(end.recv().unwrap(), receive, receive.min(max));
