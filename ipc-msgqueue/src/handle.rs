@@ -1,0 +1,81 @@
+//! What all that was made from one queue shares: its id, its name, and who removes it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{fmt, io, process};
+
+use libc::c_int;
+
+use crate::stat::QueueStat;
+use crate::{Error, Key, Result, sys};
+
+/// A queue, shared by its [`Queue`](crate::Queue), senders and receivers.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) id: c_int,
+    pub(crate) key: Key,
+    /// The process that made the queue: there, the last handle removes it.
+    maker: Option<u32>,
+    /// Somebody decided that the queue outlives its handles, or removed it.
+    released: AtomicBool,
+}
+
+impl Handle {
+    /// A queue that this process has made.
+    pub(crate) fn owner(id: c_int, key: Key) -> Self {
+        Handle {
+            id,
+            key,
+            maker: Some(process::id()),
+            released: AtomicBool::new(false),
+        }
+    }
+
+    /// A queue that somebody else has made.
+    pub(crate) fn guest(id: c_int, key: Key) -> Self {
+        Handle {
+            id,
+            key,
+            maker: None,
+            released: AtomicBool::new(false),
+        }
+    }
+
+    /// Leaves the queue in the kernel when the last handle is dropped.
+    pub(crate) fn release(&self) {
+        self.released.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stat(&self) -> Result<QueueStat> {
+        let ds = sys::stat(self.id).map_err(|error| self.error("msgctl", error))?;
+        Ok(QueueStat::new(&ds))
+    }
+
+    /// The error of a call on this queue: the kernel says `EIDRM` to those who waited when it was
+    /// removed, and `EINVAL` to those who come later.
+    pub(crate) fn error(&self, call: &'static str, error: io::Error) -> Error {
+        match error.raw_os_error() {
+            Some(libc::EIDRM | libc::EINVAL) => Error::Removed {
+                object: self.to_string().into(),
+            },
+            _ => Error::os(call, self.to_string(), error),
+        }
+    }
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.key {
+            Key::PRIVATE => write!(f, "SysV queue {} (private)", self.id),
+            key => write!(f, "SysV queue {} (key {key})", self.id),
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // A fork copies handles, but not the ownership.
+        if self.maker == Some(process::id()) && !*self.released.get_mut() {
+            let _ = sys::remove(self.id); // gone already: what was wanted
+        }
+    }
+}

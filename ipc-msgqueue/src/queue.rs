@@ -1,0 +1,142 @@
+//! [`Queue`]: the kernel's object.
+
+use std::sync::Arc;
+
+use crate::handle::Handle;
+use crate::stat::explain;
+use crate::{
+    Error, Key, Kind, QueueOptions, QueueReceiver, QueueSender, QueueStat, Result, Selection,
+    limits, sys,
+};
+
+/// A `SysV` message queue, from which senders and receivers are made: as many as you like.
+///
+/// Whoever [creates](Queue::create) it owns it: it is removed, with the messages that are still
+/// in it, when the last handle in the process that made it is dropped, that is the `Queue` and all
+/// senders and receivers made from it. [`keep`](Queue::keep) gives that up.
+#[derive(Debug)]
+pub struct Queue {
+    handle: Arc<Handle>,
+    options: QueueOptions,
+}
+
+impl Queue {
+    pub(crate) fn new(handle: Handle, options: QueueOptions) -> Self {
+        Queue {
+            handle: Arc::new(handle),
+            options,
+        }
+    }
+
+    /// Makes a queue with the default [options](QueueOptions::create).
+    ///
+    /// # Errors
+    ///
+    /// As [`QueueOptions::create`].
+    pub fn create(key: Key) -> Result<Self> {
+        QueueOptions::new().create(key)
+    }
+
+    /// Opens a queue with the default [options](QueueOptions::open).
+    ///
+    /// # Errors
+    ///
+    /// As [`QueueOptions::open`].
+    pub fn open(key: Key) -> Result<Self> {
+        QueueOptions::new().open(key)
+    }
+
+    /// Leaves the queue in the kernel, with its messages, when all handles are gone, and even all
+    /// processes: until [`remove`](Queue::remove), `ipcrm -q ID` or the machine's end.
+    #[must_use]
+    pub fn keep(self) -> Self {
+        self.handle.release();
+        self
+    }
+
+    /// A sender of messages of this kind.
+    ///
+    /// # Errors
+    ///
+    /// [`Removed`](Error::Removed) if the queue is gone.
+    pub fn sender(&self, kind: Kind) -> Result<QueueSender> {
+        QueueSender::new(Arc::clone(&self.handle), kind, &self.options)
+    }
+
+    /// A receiver of the messages selected.
+    ///
+    /// # Errors
+    ///
+    /// [`Removed`](Error::Removed) if the queue is gone.
+    pub fn receiver(&self, selection: Selection) -> Result<QueueReceiver> {
+        QueueReceiver::new(Arc::clone(&self.handle), selection, self.options.spin)
+    }
+
+    /// What the kernel knows of the queue.
+    ///
+    /// # Errors
+    ///
+    /// [`Removed`](Error::Removed) if it is gone, [`Os`](Error::Os) without permission to receive.
+    pub fn stat(&self) -> Result<QueueStat> {
+        self.handle.stat()
+    }
+
+    /// Sets the room for messages in bytes; it is also the most messages there can be
+    /// (`msg_qbytes`).
+    ///
+    /// Senders keep the [`max_len`](crate::Sender::max_len) that they were made with. One that waits
+    /// to send a message that is longer than the new capacity waits until the capacity is raised,
+    /// its deadline or the end of the queue.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](Error::Os), `PermissionDenied`: above `kernel.msgmnb` the kernel wants
+    /// `CAP_SYS_RESOURCE` (in the first user namespace: root in a container may lack it), and only
+    /// the queue's owner or creator may change it at all.
+    pub fn set_capacity(&self, bytes: usize) -> Result<()> {
+        let failed = |error| self.handle.error("msgctl", error);
+        let mut ds = sys::stat(self.id()).map_err(failed)?;
+        ds.msg_qbytes = bytes as u64;
+        sys::set(self.id(), ds).map_err(|error| {
+            if error.raw_os_error() != Some(libc::EPERM) {
+                return failed(error);
+            }
+            let advice = match limits() {
+                Ok(limits) if bytes > limits.msgmnb => format!(
+                    "{bytes} bytes are more than kernel.msgmnb allows ({}); raise it with `sysctl \
+                     kernel.msgmnb={bytes}`, or have CAP_SYS_RESOURCE",
+                    limits.msgmnb
+                ),
+                _ => format!("only uid {} may change its queue", ds.msg_perm.uid),
+            };
+            Error::os(
+                "msgctl",
+                self.handle.to_string(),
+                explain(error, Some(advice)),
+            )
+        })
+    }
+
+    /// Removes the queue now, whoever owns it, with its messages. All who wait for it or use it
+    /// later get [`Removed`](Error::Removed).
+    ///
+    /// # Errors
+    ///
+    /// [`Removed`](Error::Removed) if it is gone already; [`Os`](Error::Os), `PermissionDenied`,
+    /// unless this user owns it or made it.
+    pub fn remove(&self) -> Result<()> {
+        sys::remove(self.id()).map_err(|error| self.handle.error("msgctl", error))?;
+        self.handle.release();
+        Ok(())
+    }
+
+    /// The kernel's number for the queue: what `ipcs -q` lists and `ipcrm -q` takes.
+    pub fn id(&self) -> i32 {
+        self.handle.id
+    }
+
+    /// The key it was made or opened with.
+    pub fn key(&self) -> Key {
+        self.handle.key
+    }
+}
