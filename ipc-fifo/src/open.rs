@@ -47,7 +47,7 @@ pub(crate) fn reader(path: &Path, id: Option<Id>) -> Result<OwnedFd> {
 pub(crate) fn writer(path: &Path, id: Option<Id>, wait: Wait) -> Result<OwnedFd> {
     let mut pause = FIRST_PAUSE;
     loop {
-        // Found anew each time: a maker that was started again has made a new one.
+        // Found anew each time: the path may have been removed, or be another FIFO's by now.
         let node = find(path, id)?;
         match sys::open_end(&node, OFlag::O_WRONLY) {
             Err(Errno::ENXIO) if wait.is_over() => return Err(wait.error()),

@@ -1,0 +1,6 @@
+//! The contract, with the default options.
+
+ipc_core::conformance! {
+    channel: || ipc_fifo::channel().unwrap(),
+    pair: || ipc_fifo::pair().unwrap(),
+}
