@@ -1,7 +1,7 @@
 //! Forking a child that holds the other end.
 
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
@@ -46,7 +46,7 @@ where
     R: Termination,
 {
     refuse_threads()?;
-    let inherited = siblings::of(&theirs).map_err(|e| Error::os("open", "/proc/self/fd", e))?;
+    let inherited = siblings::descriptors().map_err(|e| Error::os("open", "/proc/self/fd", e))?;
     let (closed, open) =
         nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|e| Error::os("pipe2", "a new child", e))?;
     flush_streams();
@@ -55,8 +55,8 @@ where
         drop(open);
         let code = catch_unwind(AssertUnwindSafe(|| {
             // Until the parent has the pidfd: if it gets none, nothing must have been done.
-            let _ = fs::File::from(closed).read(&mut [0]);
-            close_all_but(ours, &theirs, inherited);
+            let _ = fs::File::from(closed).read_exact(&mut [0]);
+            close_all_but(&theirs, ours, inherited);
             siblings::start_with(&theirs);
             number(f(theirs).report())
         }));
@@ -79,19 +79,14 @@ where
         }
     };
     drop(open);
-    // The child sends the tail of a message that was begun before the fork: this copy must not.
-    theirs.fds(&mut |fd| {
-        if sys::is_stream(fd) {
-            sys::replace(fd, pidfd.as_fd());
-        }
-    });
+    silence(&theirs, &ours, pidfd.as_fd());
     drop(theirs);
     siblings::add(&ours);
     Ok((Child::new(pid, pidfd), ours))
 }
 
 /// Leaves the child with `theirs` alone. `ours` is not dropped: that would send its tail twice.
-fn close_all_but(ours: impl Inherit, theirs: &impl Inherit, inherited: Vec<RawFd>) {
+fn close_all_but(theirs: &impl Inherit, ours: impl Inherit, inherited: Vec<RawFd>) {
     let given = siblings::numbers(theirs);
     let mut closing = siblings::numbers(&ours);
     closing.extend(inherited);
@@ -100,6 +95,17 @@ fn close_all_but(ours: impl Inherit, theirs: &impl Inherit, inherited: Vec<RawFd
     mem::forget(ours);
     closing.retain(|fd| !given.contains(fd));
     closing.into_iter().for_each(sys::close);
+}
+
+/// Makes this process's copy of `theirs` fit to be dropped: it must not send what the child is going
+/// to send, the tail of a message that was begun before the fork.
+fn silence(theirs: &impl Inherit, ours: &impl Inherit, deaf: BorrowedFd<'_>) {
+    let kept = siblings::numbers(ours);
+    theirs.fds(&mut |fd| {
+        if sys::is_stream(fd) && !kept.contains(&fd.as_raw_fd()) {
+            sys::replace(fd, deaf);
+        }
+    });
 }
 
 fn refuse_threads() -> Result<()> {

@@ -16,26 +16,23 @@ use crate::sys::{self, Identity};
 /// that was closed and given out again); the object is what counts.
 static HELD: Mutex<Vec<Identity>> = Mutex::new(Vec::new());
 
-/// The descriptors of ends that were kept at earlier forks; what `theirs` holds is handed on.
+/// The descriptors of the ends that were kept at earlier forks.
 ///
 /// Ends that are no longer open are forgotten, since an inode number comes back one day.
-pub(crate) fn of(theirs: &impl Inherit) -> io::Result<Vec<RawFd>> {
+pub(crate) fn descriptors() -> io::Result<Vec<RawFd>> {
     let mut held = held();
     if held.is_empty() {
         return Ok(Vec::new());
     }
-    let given = numbers(theirs);
     let open: Vec<(RawFd, Identity)> = open_descriptors()?
         .into_iter()
         .filter_map(|fd| Some((fd, sys::identity(fd)?)))
         .filter(|(_, identity)| held.contains(identity))
         .collect();
     held.retain(|identity| open.iter().any(|(_, one)| one == identity));
-    let numbers = open.into_iter().map(|(fd, _)| fd);
     // The standard streams are nobody's end, whatever they are open on.
-    Ok(numbers
-        .filter(|fd| *fd > libc::STDERR_FILENO && !given.contains(fd))
-        .collect())
+    let numbers = open.into_iter().map(|(fd, _)| fd);
+    Ok(numbers.filter(|&fd| fd > libc::STDERR_FILENO).collect())
 }
 
 /// Adds an end to those that this process holds.

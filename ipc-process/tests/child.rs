@@ -1,5 +1,6 @@
 //! Waiting for a child, signalling it, ending it.
 
+#[allow(dead_code, unreachable_pub, unused_imports)]
 #[path = "support/mod.rs"]
 mod ipc_pipe;
 #[path = "support/sys.rs"]

@@ -1,5 +1,6 @@
 //! What a forked child has, does, and leaves alone.
 
+#[allow(dead_code, unreachable_pub, unused_imports)]
 #[path = "support/mod.rs"]
 mod ipc_pipe;
 #[path = "support/sys.rs"]
@@ -14,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use ipc_core::Inherit;
-use ipc_pipe::{Channel, Receiver, Sender};
+use ipc_pipe::{Channel, Raw, Receiver, Sender};
 use ipc_process::{Error, fork};
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -63,8 +64,14 @@ fn a_panic_is_status_101() {
             panic!("in the payload's destructor");
         }
     }
+    let (mut told, tell) = ipc_pipe::raw();
+    let on_the_stack = Telltale(tell);
     assert_eq!(code(|| panic!("expected")), Some(101));
     assert_eq!(code(|| std::panic::panic_any(Bomb)), Some(101));
+    drop(on_the_stack);
+    let mut text = String::new();
+    told.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "d", "it unwound into the parent's frames");
 }
 
 fn code<R: std::process::Termination>(f: impl FnOnce() -> R) -> Option<i32> {
@@ -144,8 +151,8 @@ fn a_threaded_process_is_refused() {
 }
 
 fn a_joined_thread_is_no_thread() {
-    for _ in 0..200 {
-        thread::spawn(|| ()).join().unwrap();
+    for _ in 0..300 {
+        thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(|| ()).join())));
         fork(((), ()), |()| ()).unwrap().0.join().unwrap();
     }
 }
@@ -204,6 +211,19 @@ fn a_tail_is_sent_once() {
     child.join().unwrap();
 }
 
+fn a_descriptor_that_both_ends_share_stays() {
+    let (mut reader, writer) = ipc_pipe::raw();
+    let end = Raw::new(writer);
+    let say = |end: &Raw, text: &[u8]| assert_eq!(nix::unistd::write(end, text), Ok(1));
+    let (child, ours) = fork((end.clone(), end), |theirs| say(&theirs, b"c")).unwrap();
+    child.join().unwrap();
+    say(&ours, b"p");
+    drop(ours);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "cp");
+}
+
 fn no_descriptor_is_left() {
     let count = || fs::read_dir("/proc/self/fd").unwrap().count();
     let before = count();
@@ -239,6 +259,7 @@ ipc_core::cases! {
     after_an_error_nothing_has_run,
     a_child_forks_in_its_turn,
     a_tail_is_sent_once,
+    a_descriptor_that_both_ends_share_stays,
     no_descriptor_is_left,
     the_child_has_its_own_end_only,
 }

@@ -1,15 +1,21 @@
 //! Whose end a child holds: its own, and none that its parent keeps for its siblings.
 
+#[allow(dead_code, unreachable_pub, unused_imports)]
 #[path = "support/mod.rs"]
 mod ipc_pipe;
+#[path = "support/sys.rs"]
+mod sys;
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use ipc_core::{Error, Inherit};
-use ipc_pipe::{Channel, End, Receiver, Sender, pair};
+use ipc_pipe::{Channel, End, Raw, Receiver, Sender, pair};
 use ipc_process::{Child, fork};
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 
 /// Far more than it takes; less than the watchdog has.
 const LONG: Duration = Duration::from_secs(20);
@@ -62,17 +68,14 @@ fn a_number_that_is_used_again_is_another_object() {
     end.fds(&mut |fd| numbers.push(fd.as_raw_fd()));
     drop(end);
     assert!(ends(&mut first));
-    let (mut reader, writer) = ipc_pipe::raw();
+    let (reader, writer) = ipc_pipe::raw();
     assert!(
         numbers.contains(&writer.as_raw_fd()),
         "the number was not used again"
     );
     let (second, ()) = fork(((), ()), |()| (&writer).write_all(b"mine")).unwrap();
     drop(writer);
-    let mut text = String::new();
-    reader.read_to_string(&mut text).unwrap();
-    assert_eq!(text, "mine");
-    second.join().unwrap();
+    assert_eq!(text_of(reader, second), "mine");
 }
 
 fn a_duplicate_is_the_same_object() {
@@ -124,29 +127,65 @@ fn a_grandchild_does_not_hold_its_parents_end() {
     child.join().unwrap();
 }
 
+/// What arrives until all writers are gone; the child is one.
+fn text_of(mut reader: File, child: Child) -> String {
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    child.join().unwrap();
+    text
+}
+
+fn the_other_direction_is_another_end() {
+    let (reader, writer) = ipc_pipe::raw();
+    let kept = Raw::new(reader.try_clone().unwrap());
+    let (first, _kept) = fork((kept, ()), |()| ()).unwrap();
+    let (second, ()) = fork(((), ()), |()| (&writer).write_all(b"written")).unwrap();
+    drop(writer);
+    assert_eq!(text_of(reader, second), "written");
+    first.join().unwrap();
+}
+
+fn an_end_that_was_dropped_is_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("fifo");
+    nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
+    let open = |flags: OFlag| File::from(nix::fcntl::open(&path, flags, Mode::empty()).unwrap());
+    let reader = open(OFlag::O_RDONLY | OFlag::O_NONBLOCK);
+    let (first, end) = fork((Raw::new(open(OFlag::O_WRONLY)), ()), |()| ()).unwrap();
+    first.join().unwrap();
+    drop(end);
+    fork(((), ()), |()| ()).unwrap().0.join().unwrap();
+    // The same object, and no end of a fork.
+    let writer = open(OFlag::O_WRONLY);
+    let (third, ()) = fork(((), ()), |()| (&writer).write_all(b"written")).unwrap();
+    drop(writer);
+    third.join().unwrap();
+    let mut bytes = [0; 64];
+    let len = (&reader).read(&mut bytes).unwrap();
+    assert_eq!(&bytes[..len], b"written");
+}
+
+fn what_has_no_inode_of_its_own_is_not_mistaken() {
+    let (first, _kept) = fork((Raw::new(sys::eventfd()), ()), |()| ()).unwrap();
+    first.join().unwrap();
+    let other = sys::eventfd();
+    let (second, ()) = fork(((), ()), |()| {
+        nix::unistd::write(&other, &1_u64.to_ne_bytes()).unwrap();
+    })
+    .unwrap();
+    second.join().unwrap();
+}
+
 fn the_standard_streams_are_left_alone() {
-    /// An end over the very object that is stdout.
-    struct Stdout(OwnedFd);
-    impl Inherit for Stdout {
-        fn fds(&self, each: &mut dyn FnMut(std::os::fd::BorrowedFd<'_>)) {
-            each(self.0.as_fd());
-        }
-        fn into_parts(self) -> ipc_core::Result<(Vec<OwnedFd>, Vec<u8>)> {
-            unimplemented!()
-        }
-        fn from_parts(_: Vec<OwnedFd>, _: &[u8]) -> ipc_core::Result<Self> {
-            unimplemented!()
-        }
-    }
-    let (mut output, input) = ipc_pipe::raw();
-    nix::unistd::dup2_stdout(&input).unwrap();
-    let (first, _kept) = fork((Stdout(input.into()), ()), |()| ()).unwrap();
+    let (reader, writer) = ipc_pipe::raw();
+    let console = std::io::stdout().as_fd().try_clone_to_owned().unwrap();
+    nix::unistd::dup2_stdout(&writer).unwrap();
+    let (first, kept) = fork((Raw::new(writer), ()), |()| ()).unwrap();
     first.join().unwrap();
     let (second, ()) = fork(((), ()), |()| println!("still here")).unwrap();
-    second.join().unwrap();
-    let mut bytes = [0; 64];
-    let len = output.read(&mut bytes).unwrap();
-    assert_eq!(&bytes[..len], b"still here\n");
+    drop(kept);
+    nix::unistd::dup2_stdout(console).unwrap();
+    assert_eq!(text_of(reader, second), "still here\n");
 }
 
 ipc_core::cases! {
@@ -155,5 +194,8 @@ ipc_core::cases! {
     a_duplicate_is_the_same_object,
     an_end_is_handed_on,
     a_grandchild_does_not_hold_its_parents_end,
+    the_other_direction_is_another_end,
+    an_end_that_was_dropped_is_forgotten,
+    what_has_no_inode_of_its_own_is_not_mistaken,
     the_standard_streams_are_left_alone,
 }

@@ -1,9 +1,9 @@
-//! A pair of pipes, made by hand: the tests of the mechanism crates stand on this crate, so that
-//! its own cannot stand on one of them. Examples include this file as `ipc_pipe`.
-#![allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
+// A pair of pipes, made by hand: the tests of the mechanism crates stand on this crate, so that
+// its own cannot stand on one of them. Examples include this file as `ipc_pipe`.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use ipc_core::stream::{FramedReceiver, FramedSender, PipeFd, link};
 pub use ipc_core::{Channel, Receiver, Sender};
@@ -98,3 +98,21 @@ macro_rules! inherit {
 
 inherit!(Tx);
 inherit!(Rx);
+
+/// Any descriptor as an end; clones are the very same one.
+#[derive(Clone, Debug)]
+pub struct Raw(pub Arc<OwnedFd>);
+
+impl Raw {
+    pub fn new(fd: impl Into<OwnedFd>) -> Self {
+        Raw(Arc::new(fd.into()))
+    }
+}
+
+impl AsFd for Raw {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+inherit!(Raw);

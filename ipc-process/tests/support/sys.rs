@@ -2,7 +2,7 @@
 #![allow(dead_code, unsafe_code, unreachable_pub)]
 
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction, signal};
@@ -35,6 +35,16 @@ pub fn c_print(text: &CStr) {
 pub fn c_flush() {
     // SAFETY: null means all output streams.
     unsafe { libc::fflush(std::ptr::null_mut()) };
+}
+
+/// A counter in the kernel; all of them are one inode.  eventfd(2)
+pub fn eventfd() -> OwnedFd {
+    // SAFETY: two integers; the descriptor is new.
+    unsafe {
+        let fd = libc::eventfd(0, libc::EFD_CLOEXEC);
+        assert!(fd >= 0);
+        OwnedFd::from_raw_fd(fd)
+    }
 }
 
 static ALARMS: AtomicUsize = AtomicUsize::new(0);
