@@ -53,7 +53,7 @@ impl<S: Sender, R: Receiver> Channel for Duplex<S, R> {
 }
 
 /// Ready when there is something to receive; a tail is sent on meanwhile.
-impl<S: Sender, R: Ready> Ready for Duplex<S, R> {
+impl<S: Sender + Ready, R: Ready> Ready for Duplex<S, R> {
     fn fd(&self) -> (BorrowedFd<'_>, Interest) {
         self.receiver.fd()
     }
@@ -74,6 +74,10 @@ impl<S: Sender, R: Ready> Ready for Duplex<S, R> {
 
     fn tail(&self) -> Option<BorrowedFd<'_>> {
         self.sender.pending()
+    }
+
+    fn sending(&mut self) -> Option<&mut dyn Ready> {
+        Some(&mut self.sender)
     }
 }
 

@@ -31,6 +31,13 @@ pub trait Ready {
     fn tail(&self) -> Option<BorrowedFd<'_>> {
         None
     }
+
+    /// The sending half of an endpoint, whose own [`fd`](Ready::fd) is about receiving: what to
+    /// wait on for room. Before a sender sleeps, its [`arm`](Ready::arm) may take in what has
+    /// arrived at the endpoint.
+    fn sending(&mut self) -> Option<&mut dyn Ready> {
+        None
+    }
 }
 
 impl<T: Ready + ?Sized> Ready for &mut T {
@@ -44,6 +51,10 @@ impl<T: Ready + ?Sized> Ready for &mut T {
 
     fn tail(&self) -> Option<BorrowedFd<'_>> {
         (**self).tail()
+    }
+
+    fn sending(&mut self) -> Option<&mut dyn Ready> {
+        (**self).sending()
     }
 }
 

@@ -200,8 +200,12 @@ impl<W: Sink> Ready for FramedSender<W> {
         (self.as_fd(), Interest::Write)
     }
 
-    /// A stream's room is the kernel's to tell: never ready before it says so.
+    /// A stream's room is the kernel's to tell: never ready before it says so. What has arrived at
+    /// the same endpoint is taken in, since the peer may be waiting for room, too.
     fn arm(&mut self) -> Result<bool> {
+        if let Some(input) = self.flow.input.as_ref().and_then(Weak::upgrade) {
+            while input.has_room() && input.take_in() {}
+        }
         Ok(false)
     }
 }

@@ -149,8 +149,9 @@ pub(super) trait TakeIn: AsFd + Send + Sync {
     /// nobody is receiving.
     fn has_room(&self) -> bool;
 
-    /// Takes in what is there. The end of the stream and errors are the receiver's to find.
-    fn take_in(&self);
+    /// Takes in what is there; false if that is nothing. The end of the stream and errors are the
+    /// receiver's to find.
+    fn take_in(&self) -> bool;
 }
 
 impl<R: Source> TakeIn for Input<R> {
@@ -160,10 +161,10 @@ impl<R: Source> TakeIn for Input<R> {
             .is_ok_and(|taken| taken.open && taken.bytes.len() < self.limit)
     }
 
-    fn take_in(&self) {
+    fn take_in(&self) -> bool {
         const STEP: usize = 64 << 10;
         let Ok(mut taken) = self.taken.try_lock() else {
-            return;
+            return false;
         };
         let had = taken.bytes.len();
         taken.bytes.resize(had + STEP, 0);
@@ -180,6 +181,7 @@ impl<R: Source> TakeIn for Input<R> {
                 )
             }
         };
+        taken.bytes.len() > had
     }
 }
 
