@@ -14,6 +14,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::stat::{SFlag, fstat};
+#[cfg(feature = "tokio")]
+use tokio::io::unix::AsyncFd;
 
 use crate::{Error, Interest, Result, Wait};
 
@@ -57,6 +59,18 @@ pub(crate) fn pollfd(fd: BorrowedFd<'_>, interest: Interest) -> libc::pollfd {
         events,
         revents: 0,
     }
+}
+
+/// Registers `fd` with the reactor of the current tokio runtime.  `epoll_ctl(2)`
+#[cfg(feature = "tokio")]
+pub(crate) fn register(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    let interest = match interest {
+        Interest::Read => tokio::io::Interest::READABLE,
+        Interest::Write => tokio::io::Interest::WRITABLE,
+    };
+    // SAFETY: an `OwnedFd` is open, and names one description, as long as it lives; the `AsyncFd`
+    // owns it, and nobody else can close it.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, interest) }?)
 }
 
 fn timespec(duration: Duration) -> libc::timespec {
