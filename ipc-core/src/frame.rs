@@ -82,15 +82,24 @@ impl Decoder {
             self.unread = 0..self.unread.len();
         }
         if self.unread.end == self.bytes.len() {
-            let doubled = (self.bytes.len() * 2).max(WINDOW);
-            self.bytes
-                .resize(doubled.min(frame.max(self.last).max(WINDOW)), 0);
+            let len = self.bytes.len();
+            let doubled = (len * 2).max(WINDOW);
+            let wanted = doubled.min(frame.max(self.last).max(WINDOW));
+            // No more is wanted where it is full of whole frames: those that nobody took yet.
+            let grown = if wanted > len { wanted } else { len + WINDOW };
+            self.bytes.resize(grown, 0);
         }
         // Past the end of a large frame nothing is read ahead: it would have to be moved.
         let window = if frame > WINDOW {
             frame
         } else {
             self.last.max(WINDOW)
+        };
+        let untaken = self.unread.len();
+        let window = if untaken < window {
+            window
+        } else {
+            untaken + WINDOW
         };
         let end = (self.unread.start + window).min(self.bytes.len());
         &mut self.bytes[self.unread.end..end]
