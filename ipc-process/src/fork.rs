@@ -1,7 +1,7 @@
 //! Forking a child that holds the other end.
 
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
@@ -47,26 +47,21 @@ where
 {
     refuse_threads()?;
     let inherited = siblings::descriptors().map_err(|e| Error::os("open", "/proc/self/fd", e))?;
-    let (closed, open) =
-        nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|e| Error::os("pipe2", "a new child", e))?;
+    let (closed, open) = nix::unistd::pipe2(OFlag::O_CLOEXEC)
+        .map_err(|e| Error::os("pipe2", "a new child (limit: RLIMIT_NOFILE)", e))?;
+    let streams = streams(&theirs)?;
     flush_streams();
-    let forked = sys::fork().map_err(|e| Error::os("fork", "this process", e))?;
+    let forked = sys::fork()
+        .map_err(|e| Error::os("fork", "this process (limits: RLIMIT_NPROC, pids.max)", e))?;
     let Some(pid) = forked else {
-        drop(open);
-        let code = catch_unwind(AssertUnwindSafe(|| {
+        drop((open, streams));
+        end_with(|| {
             // Until the parent has the pidfd: if it gets none, nothing must have been done.
             let _ = fs::File::from(closed).read_exact(&mut [0]);
             close_all_but(&theirs, ours, inherited);
             siblings::start_with(&theirs);
-            number(f(theirs).report())
-        }));
-        // A payload's destructor could panic in its turn.
-        let code = code.unwrap_or_else(|payload| {
-            mem::forget(payload);
-            101
-        });
-        flush_streams();
-        sys::exit_now(code);
+            f(theirs)
+        })
     };
     drop(closed);
     let pidfd = match sys::pidfd_open(pid) {
@@ -79,10 +74,20 @@ where
         }
     };
     drop(open);
-    silence(&theirs, &ours, pidfd.as_fd());
-    drop(theirs);
+    drop_silently(theirs, streams, pidfd.as_fd());
     siblings::add(&ours);
     Ok((Child::new(pid, pidfd), ours))
+}
+
+/// Runs `f` as if it were `main`, and ends this process.
+fn end_with<R: Termination>(f: impl FnOnce() -> R) -> ! {
+    let code = catch_unwind(AssertUnwindSafe(|| number(f().report())));
+    let code = code.unwrap_or_else(|payload| {
+        mem::forget(payload); // its destructor could panic in its turn
+        101
+    });
+    flush_streams();
+    sys::exit_now(code)
 }
 
 /// Leaves the child with `theirs` alone. `ours` is not dropped: that would send its tail twice.
@@ -97,15 +102,30 @@ fn close_all_but(theirs: &impl Inherit, ours: impl Inherit, inherited: Vec<RawFd
     closing.into_iter().for_each(sys::close);
 }
 
-/// Makes this process's copy of `theirs` fit to be dropped: it must not send what the child is going
-/// to send, the tail of a message that was begun before the fork.
-fn silence(theirs: &impl Inherit, ours: &impl Inherit, deaf: BorrowedFd<'_>) {
-    let kept = siblings::numbers(ours);
-    theirs.fds(&mut |fd| {
-        if sys::is_stream(fd) && !kept.contains(&fd.as_raw_fd()) {
-            sys::replace(fd, deaf);
+/// The streams of an end, each with a copy.
+fn streams(end: &impl Inherit) -> Result<Vec<(RawFd, OwnedFd)>> {
+    let mut streams = Vec::new();
+    end.fds(&mut |fd| {
+        if sys::is_stream(fd) {
+            let copy = fd.try_clone_to_owned();
+            streams.push(copy.map(|copy| (fd.as_raw_fd(), copy)));
         }
     });
+    let streams: io::Result<_> = streams.into_iter().collect();
+    streams.map_err(|e| Error::os("fcntl", "the child's end (limit: RLIMIT_NOFILE)", e))
+}
+
+/// Drops this process's copy of `theirs`, which must not send what the child is going to send: the
+/// tail of a message that was begun before the fork.
+fn drop_silently(theirs: impl Inherit, streams: Vec<(RawFd, OwnedFd)>, deaf: BorrowedFd<'_>) {
+    for (fd, _) in &streams {
+        sys::replace(*fd, deaf);
+    }
+    drop(theirs);
+    // What is open still is shared with a half that stays here.
+    for (fd, copy) in streams {
+        sys::replace(fd, copy.as_fd());
+    }
 }
 
 fn refuse_threads() -> Result<()> {

@@ -59,16 +59,12 @@ pub(crate) fn numbers(end: &impl Inherit) -> Vec<RawFd> {
 }
 
 fn open_descriptors() -> io::Result<Vec<RawFd>> {
-    let mut open = Vec::new();
-    for entry in fs::read_dir("/proc/self/fd")? {
-        open.extend(
-            entry?
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse::<RawFd>().ok()),
-        );
-    }
-    Ok(open)
+    let entries = fs::read_dir("/proc/self/fd")?;
+    let names: io::Result<Vec<_>> = entries.map(|entry| Ok(entry?.file_name())).collect();
+    let numbers = names?.into_iter();
+    Ok(numbers
+        .filter_map(|name| name.to_str()?.parse().ok())
+        .collect())
 }
 
 fn held() -> MutexGuard<'static, Vec<Identity>> {

@@ -38,11 +38,15 @@ pub(crate) fn close(fd: RawFd) {
     unsafe { libc::close(fd) };
 }
 
-/// Puts `with` in the place of `fd`, which stays open and owned.  dup3(2)
-pub(crate) fn replace(fd: BorrowedFd<'_>, with: BorrowedFd<'_>) {
-    // SAFETY: both are open; the owner of `fd` goes on to own the number. They are never equal, so
-    // that dup3 has no reason to refuse.
-    unsafe { libc::dup3(with.as_raw_fd(), fd.as_raw_fd(), libc::O_CLOEXEC) };
+/// Puts a copy of `with` in the place of `fd`, if that is open.  fcntl(2), dup3(2)
+pub(crate) fn replace(fd: RawFd, with: BorrowedFd<'_>) {
+    // SAFETY: the number stays open and owned by whom it was; `with` is another one, so that dup3
+    // has no reason to refuse.
+    unsafe {
+        if libc::fcntl(fd, libc::F_GETFD) >= 0 {
+            libc::dup3(with.as_raw_fd(), fd, libc::O_CLOEXEC);
+        }
+    }
 }
 
 /// A descriptor of the process `pid`, born close-on-exec.  `pidfd_open(2)`, Linux 5.3

@@ -37,6 +37,18 @@ pub fn c_flush() {
     unsafe { libc::fflush(std::ptr::null_mut()) };
 }
 
+/// Gives the calling thread hundreds of descriptors of its own, which the kernel closes when the
+/// thread has ended for `join` and is still listed.  unshare(2)
+pub fn take_long_to_die() {
+    // SAFETY: only this thread's table of descriptors is concerned, and nobody owns the new ones.
+    unsafe {
+        assert_eq!(libc::unshare(libc::CLONE_FILES), 0);
+        for _ in 0..900 {
+            libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0);
+        }
+    }
+}
+
 /// A counter in the kernel; all of them are one inode.  eventfd(2)
 pub fn eventfd() -> OwnedFd {
     // SAFETY: two integers; the descriptor is new.
