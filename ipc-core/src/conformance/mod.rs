@@ -19,7 +19,7 @@ mod tails;
 use std::fmt::Debug;
 
 pub use isolated::{Case, run, skip};
-pub use sys::{CountingAllocator, allocations};
+pub use sys::{CountingAllocator, allocations, take_largest_allocation};
 
 use crate::{Channel, Receiver, Sender};
 

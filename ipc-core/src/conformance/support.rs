@@ -116,7 +116,10 @@ pub(super) fn take<'a, R: Receiver>(tx: &mut impl Sender, rx: &'a mut R) -> &'a 
 pub(super) fn expect<T: std::fmt::Debug>(result: Result<T>, error: &Error) {
     match result {
         Err(got) if std::mem::discriminant(&got) == std::mem::discriminant(error) => {}
-        got => panic!("expected the error \"{error}\", got {got:?}"),
+        got => panic!(
+            "expected the error \"{error}\", got {:.80}",
+            format!("{got:?}")
+        ),
     }
 }
 
