@@ -1,1 +1,45 @@
-//! Messages through a shared-memory ring that can sleep, behind the Channel trait of the IPC toolkit.
+#![doc = include_str!("../README.md")]
+
+mod doorbell;
+mod handover;
+mod options;
+mod receiver;
+mod ring;
+mod segment;
+mod sender;
+mod sys;
+mod wake;
+
+#[cfg(feature = "tokio")]
+pub use ipc_core::Async;
+pub use ipc_core::{
+    Channel, Duplex, Error, Inherit, Interest, Ready, Receiver, Result, Select, Sender, Spin, Wait,
+};
+#[cfg(feature = "serde")]
+pub use ipc_core::{Codec, Postcard, Typed};
+
+pub use options::{MAX_CAPACITY, ShmOptions};
+pub use receiver::ShmReceiver;
+pub use sender::ShmSender;
+
+/// An endpoint made of two rings, one each way.
+pub type ShmDuplex = Duplex<ShmSender, ShmReceiver>;
+
+/// A ring with the default [options](ShmOptions): what goes in at the sender comes out at the
+/// receiver.
+///
+/// # Errors
+///
+/// [`Os`](Error::Os) when the process or the system has no memory or descriptors left.
+pub fn channel() -> Result<(ShmSender, ShmReceiver)> {
+    ShmOptions::new().channel()
+}
+
+/// Two equal endpoints over two rings with the default [options](ShmOptions).
+///
+/// # Errors
+///
+/// As [`channel`].
+pub fn pair() -> Result<(ShmDuplex, ShmDuplex)> {
+    ShmOptions::new().pair()
+}

@@ -1,0 +1,100 @@
+//! Doorbells: pipes that carry rings. A byte says "look again", the end of file "the peer is gone".
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use ipc_core::stream::{Mode, PipeFd, Sink, Source};
+use ipc_core::{Error, Interest, Result, Wait, poll};
+
+const OBJECT: &str = "doorbell pipe";
+
+/// The end that rings.
+#[derive(Debug)]
+pub(crate) struct Bell(PipeFd);
+
+/// The end that listens.
+#[derive(Debug)]
+pub(crate) struct Ear(PipeFd);
+
+/// What a listener heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    Nothing,
+    Ring,
+    /// Every copy of the other end is closed.
+    Gone,
+}
+
+/// A new doorbell.
+pub(crate) fn doorbell() -> Result<(Bell, Ear)> {
+    let (ear, bell) = crate::sys::pipe().map_err(|error| Error::os("pipe2", OBJECT, error))?;
+    let wrap = |fd| PipeFd::new(fd, OBJECT).map_err(|error| Error::os("fcntl", OBJECT, error));
+    Ok((Bell(wrap(bell)?), Ear(wrap(ear)?)))
+}
+
+impl Bell {
+    pub(crate) fn inherited(fd: OwnedFd) -> Result<Self> {
+        PipeFd::inherited(vec![fd], Interest::Write, OBJECT).map(Bell)
+    }
+
+    /// Wakes the listener.
+    ///
+    /// # Errors
+    ///
+    /// [`Disconnected`](Error::Disconnected) if there is none any more.
+    #[cold]
+    pub(crate) fn ring(&self) -> Result<()> {
+        loop {
+            let Err(error) = self.0.write(&[IoSlice::new(&[1])]) else {
+                return Ok(());
+            };
+            match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock => return Ok(()), // 64 Ki rings that nobody has read yet
+                io::ErrorKind::BrokenPipe => return Err(Error::Disconnected),
+                _ => return Err(Error::os("write", OBJECT, error)),
+            }
+        }
+    }
+}
+
+impl Ear {
+    pub(crate) fn inherited(fd: OwnedFd) -> Result<Self> {
+        PipeFd::inherited(vec![fd], Interest::Read, OBJECT).map(Ear)
+    }
+
+    /// Listens as long as `wait` allows, and takes all rings that are there.
+    pub(crate) fn listen(&self, mut wait: Wait) -> Result<Heard> {
+        let mut heard = Heard::Nothing;
+        loop {
+            // Without a deadline one read sleeps as well; with one poll does, and then the read
+            // finds something.
+            if wait != Wait::Forever && !poll(self.0.as_fd(), Interest::Read, wait)? {
+                return Ok(heard);
+            }
+            let mut rings = [0; 64];
+            match self.0.read(&mut rings, Mode::Block) {
+                Ok(0) => return Ok(Heard::Gone),
+                Ok(count) if count < rings.len() => return Ok(Heard::Ring),
+                Ok(_) => (heard, wait) = (Heard::Ring, Wait::Never),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => return Ok(heard), // somebody else's doing
+                    _ => return Err(Error::os("read", OBJECT, error)),
+                },
+            }
+        }
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsFd for Ear {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,101 @@
+//! What a half is made of when it is taken into parts, and when it is put together again.
+
+use std::os::fd::OwnedFd;
+
+use ipc_core::inherit::{Reader, Writer};
+
+use crate::doorbell::{Bell, Ear};
+use crate::options::object;
+use crate::segment::{Segment, Side};
+use crate::wake::{Answering, Asking};
+use crate::{Error, Inherit, Result, Spin};
+
+const OBJECT: &str = "inherited ring";
+
+/// Where a half stands, besides what lies in its memory.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) side: Side,
+    pub(crate) capacity: usize,
+    pub(crate) spin: Spin,
+    /// The position that it has reached.
+    pub(crate) position: u64,
+    pub(crate) answering: Answering,
+    pub(crate) asking: Asking,
+}
+
+/// The descriptors of a half, each again what it was.
+pub(crate) struct Ends {
+    pub(crate) segment: Segment,
+    pub(crate) bell: Bell,
+    pub(crate) ear: Ear,
+}
+
+impl State {
+    /// That of a new half.
+    pub(crate) fn new(side: Side, capacity: usize, spin: Spin) -> Self {
+        State {
+            side,
+            capacity,
+            spin,
+            position: 0,
+            answering: Answering::default(),
+            asking: Asking::default(),
+        }
+    }
+
+    pub(crate) fn write(&self) -> Vec<u8> {
+        let mut state = Writer::new();
+        state
+            .u64(self.side as u64)
+            .len(self.capacity)
+            .spin(self.spin)
+            .u64(self.position)
+            .u64(self.answering.answered())
+            .u64(self.asking.asked());
+        state.finish()
+    }
+
+    /// Reads and checks what [`write`](Self::write) wrote.
+    pub(crate) fn read(state: &[u8], side: Side) -> Result<Self> {
+        let mut state = Reader::new(state);
+        if state.u64()? != side as u64 {
+            return Err(Error::malformed(OBJECT, format!("it is no {side:?}")));
+        }
+        let read = State {
+            side,
+            capacity: state.len()?,
+            spin: state.spin()?,
+            position: state.u64()?,
+            answering: Answering::new(state.u64()?),
+            asking: Asking::new(state.u64()?),
+        };
+        state.end()?;
+        if read.position % 8 != 0 || read.position > u64::MAX / 2 {
+            let reason = format!("no half reaches position {}", read.position);
+            return Err(Error::malformed(OBJECT, reason));
+        }
+        Ok(read)
+    }
+
+    /// Checks and maps the descriptors that came with this state.
+    pub(crate) fn ends(&self, fds: Vec<OwnedFd>) -> Result<Ends> {
+        let [data, control, bell, ear] = <[OwnedFd; 4]>::try_from(fds).map_err(|fds| {
+            let reason = format!("{} descriptors were handed over, not 4", fds.len());
+            Error::malformed(OBJECT, reason)
+        })?;
+        Ok(Ends {
+            segment: Segment::inherited(data, control, self.capacity, self.side)?,
+            bell: Bell::inherited(bell)?,
+            ear: Ear::inherited(ear)?,
+        })
+    }
+}
+
+/// A half's descriptors, to outlive it.
+pub(crate) fn duplicates(half: &impl Inherit, capacity: usize) -> Result<Vec<OwnedFd>> {
+    let mut fds = Vec::new();
+    half.fds(&mut |fd| fds.push(fd.try_clone_to_owned()));
+    let fds: std::io::Result<Vec<OwnedFd>> = fds.into_iter().collect();
+    fds.map_err(|error| Error::os("fcntl(F_DUPFD)", object(capacity), error))
+}

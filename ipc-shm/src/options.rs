@@ -1,0 +1,122 @@
+//! How rings are made.
+
+use crate::doorbell::doorbell;
+use crate::handover::{Ends, State};
+use crate::ring::capacity_for;
+use crate::segment::{Segment, Side};
+use crate::{Duplex, Error, Result, ShmDuplex, ShmReceiver, ShmSender, Spin, sys};
+
+/// The largest capacity of a ring in bytes: 1 GiB.
+pub const MAX_CAPACITY: usize = 1 << 30;
+
+/// The longest message that a default ring must carry.
+const DEFAULT_MAX_LEN: usize = 1 << 20;
+
+/// How rings are made.
+///
+/// ```
+/// use ipc_shm::{Sender, ShmOptions, Spin};
+///
+/// let (tx, rx) = ShmOptions::new()
+///     .max_len(100_000)
+///     .spin(Spin::Never)
+///     .channel()?;
+/// assert!(tx.max_len() >= 100_000);
+/// assert!(tx.capacity() >= 2 * 100_000); // whole pages
+/// # Ok::<(), ipc_shm::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ShmOptions {
+    capacity: Option<usize>,
+    max_len: Option<usize>,
+    spin: Spin,
+}
+
+impl ShmOptions {
+    /// Rings of 2 MiB and a page, which carry messages of up to 1 MiB and a little more; adaptive
+    /// waiting.
+    pub fn new() -> Self {
+        ShmOptions {
+            capacity: None,
+            max_len: None,
+            spin: Spin::default(),
+        }
+    }
+
+    /// Room for at least `bytes` of records in each direction, rounded up to whole pages; at most
+    /// [`MAX_CAPACITY`]. A record is the message rounded up to 8 bytes, and 8 bytes more; a message
+    /// takes up to half of the ring. The memory is taken at once.
+    pub fn capacity(mut self, bytes: usize) -> Self {
+        self.capacity = Some(bytes);
+        self
+    }
+
+    /// The longest message in bytes that must be carried: the capacity is at least twice that.
+    pub fn max_len(mut self, bytes: usize) -> Self {
+        self.max_len = Some(bytes);
+        self
+    }
+
+    /// How the ends poll before they sleep.
+    pub fn spin(mut self, spin: Spin) -> Self {
+        self.spin = spin;
+        self
+    }
+
+    /// A ring: what goes in at the sender comes out at the receiver.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](Error::Os) when the capacity is over a limit, which the message names, or the process
+    /// or the system has no memory or descriptors left.
+    pub fn channel(&self) -> Result<(ShmSender, ShmReceiver)> {
+        let capacity = self.rounded()?;
+        let (sender, receiver) = Segment::create(capacity)?;
+        let (data, space) = (doorbell()?, doorbell()?);
+        let ends = |segment, bell, ear| Ends { segment, bell, ear };
+        Ok((
+            ShmSender::new(
+                State::new(Side::Sender, capacity, self.spin),
+                ends(sender, data.0, space.1),
+            ),
+            ShmReceiver::new(
+                State::new(Side::Receiver, capacity, self.spin),
+                ends(receiver, space.0, data.1),
+            ),
+        ))
+    }
+
+    /// Two equal endpoints over two rings, one each way.
+    ///
+    /// # Errors
+    ///
+    /// As [`channel`](ShmOptions::channel).
+    pub fn pair(&self) -> Result<(ShmDuplex, ShmDuplex)> {
+        let (there, back) = (self.channel()?, self.channel()?);
+        Ok((Duplex::new(there.0, back.1), Duplex::new(back.0, there.1)))
+    }
+
+    fn rounded(&self) -> Result<usize> {
+        let default = self.capacity.is_none().then_some(DEFAULT_MAX_LEN);
+        let longest = self.max_len.or(default).unwrap_or(0);
+        let bytes = self.capacity.unwrap_or(0).max(capacity_for(longest));
+        if bytes > MAX_CAPACITY {
+            let reason = format!("the largest capacity is {MAX_CAPACITY} bytes (MAX_CAPACITY)");
+            let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, reason);
+            return Err(Error::os("fallocate", object(bytes), error));
+        }
+        Ok(bytes.next_multiple_of(sys::page_size()))
+    }
+}
+
+impl Default for ShmOptions {
+    fn default() -> Self {
+        ShmOptions::new()
+    }
+}
+
+/// What a ring is called in errors: it has no name of its own.
+pub(crate) fn object(capacity: usize) -> String {
+    format!("shared-memory ring of {capacity} bytes")
+}

@@ -1,0 +1,247 @@
+//! The half that receives.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use ipc_core::spin::{Look, Poller};
+
+use crate::doorbell::{Bell, Ear, Heard};
+use crate::handover::{Ends, State, duplicates};
+use crate::options::object;
+use crate::ring::{Consumer, Corrupt, HEADER};
+use crate::segment::{Segment, Side};
+use crate::wake::{Answering, Asking};
+use crate::{Error, Inherit, Interest, Ready, Receiver, Result, Wait};
+
+/// `recv_many` gives space back in parts of this many bytes, so that its sender does not run dry.
+const BATCH: u64 = 16 << 10;
+
+/// The receiving end of a ring. A message is read where it lies; its space is given back to the sender by the
+/// next receive.
+pub struct ShmReceiver {
+    flow: Inflow,
+    poller: Poller,
+}
+
+/// The ring, and the peer's doorbell.
+struct Inflow {
+    ring: Consumer,
+    sender: Answering,
+    data: Asking,
+    bell: Bell,
+    ear: Ear,
+    broken: Option<Corrupt>,
+    /// Last, because the ring lies in it.
+    segment: Segment,
+}
+
+impl ShmReceiver {
+    /// The half that stands where `state` says.
+    pub(crate) fn new(state: State, ends: Ends) -> Self {
+        let Ends { segment, bell, ear } = ends;
+        ShmReceiver {
+            flow: Inflow {
+                ring: Consumer::new(segment.ring(), state.position),
+                sender: state.answering,
+                data: state.asking,
+                bell,
+                ear,
+                broken: None,
+                segment,
+            },
+            poller: Poller::new(state.spin, Look::Load),
+        }
+    }
+
+    /// The ring's capacity in bytes.
+    pub fn capacity(&self) -> usize {
+        self.flow.segment.capacity()
+    }
+
+    fn wait_for_message(&mut self, wait: Wait) -> Result<()> {
+        if wait == Wait::Never {
+            return self.flow.now();
+        }
+        self.poller.expect_len(self.flow.ring.last_len());
+        let look = |flow: &mut Inflow| Ok(flow.next()?.then_some(()));
+        self.poller.wait(wait, &mut self.flow, look, Inflow::sleep)
+    }
+}
+
+impl Receiver for ShmReceiver {
+    #[inline]
+    fn recv_wait(&mut self, wait: Wait) -> Result<()> {
+        if self.flow.ring.release() {
+            self.flow.gave_back();
+        }
+        if self.flow.next()? {
+            return Ok(());
+        }
+        self.wait_for_message(wait)
+    }
+
+    #[inline]
+    fn message(&self) -> &[u8] {
+        self.flow.ring.message()
+    }
+
+    fn recv_many(&mut self, max: usize, wait: Wait, each: &mut dyn FnMut(&[u8])) -> Result<usize> {
+        if max == 0 {
+            return Ok(0);
+        }
+        self.recv_wait(wait)?;
+        each(self.message());
+        for received in 1..max {
+            let start = self.flow.ring.position();
+            match self.flow.next() {
+                Ok(true) => each(self.message()),
+                Ok(false) | Err(_) => return Ok(received),
+            }
+            if start - self.flow.ring.released() >= BATCH {
+                self.flow.ring.give_back(start);
+                self.flow.gave_back();
+            }
+        }
+        Ok(max)
+    }
+}
+
+impl Inflow {
+    #[inline]
+    fn next(&mut self) -> Result<bool> {
+        match self.ring.next() {
+            Ok(found) if self.broken.is_none() => Ok(found),
+            Ok(_) => Err(self.malformed()),
+            Err(corrupt) => {
+                self.broken = Some(corrupt);
+                Err(self.malformed())
+            }
+        }
+    }
+
+    /// Wakes a sender that waits for the space that has been given back.
+    #[inline]
+    fn gave_back(&mut self) {
+        let asked = &self.ring.ring().sender().asked;
+        if self.sender.owes(asked, self.ring.released()) {
+            // That the sender is gone is told after its last message.
+            let _ = self.bell.ring();
+        }
+    }
+
+    /// A message is wanted and waiting is not.
+    #[cold]
+    fn now(&mut self) -> Result<()> {
+        loop {
+            if self.arm() {
+                return self.next().map(|_| ());
+            }
+            match self.listen(Wait::Never)? {
+                Heard::Nothing => return Err(Error::WouldBlock),
+                Heard::Ring => {}
+                Heard::Gone => return self.last(),
+            }
+        }
+    }
+
+    /// Sleeps until there may be a message, or with [`Wait::Never`] asks whether the peer lives.
+    fn sleep(&mut self, wait: Wait) -> Result<()> {
+        if wait != Wait::Never && self.arm() {
+            return Ok(());
+        }
+        match self.listen(wait)? {
+            Heard::Gone if !self.ring.is_ready() => Err(Error::Disconnected),
+            Heard::Gone | Heard::Nothing | Heard::Ring => Ok(()),
+        }
+    }
+
+    /// The sender is gone: what it sent before comes first.
+    fn last(&mut self) -> Result<()> {
+        if self.next()? {
+            Ok(())
+        } else {
+            Err(Error::Disconnected)
+        }
+    }
+
+    /// Asks to be woken at the next message; true if it is there already.
+    fn arm(&mut self) -> bool {
+        if self.ring.is_ready() {
+            return true;
+        }
+        let ring = *self.ring.ring();
+        // The smallest record moves the sender by a header.
+        let next = self.ring.position() + HEADER as u64;
+        self.data.ask(&ring.receiver().asked, next);
+        if self.ring.is_ready() {
+            self.data.withdraw(&ring.receiver().asked);
+            return true;
+        }
+        false
+    }
+
+    fn listen(&mut self, wait: Wait) -> Result<Heard> {
+        let heard = self.ear.listen(wait)?;
+        if heard == Heard::Ring {
+            self.data.heard();
+        }
+        Ok(heard)
+    }
+
+    #[cold]
+    fn malformed(&self) -> Error {
+        let reason = self.broken.unwrap_or_default();
+        Error::malformed(object(self.segment.capacity()), reason)
+    }
+}
+
+impl Ready for ShmReceiver {
+    fn fd(&self) -> (BorrowedFd<'_>, Interest) {
+        (self.flow.ear.as_fd(), Interest::Read)
+    }
+
+    fn arm(&mut self) -> Result<bool> {
+        Ok(self.flow.arm())
+    }
+}
+
+impl Inherit for ShmReceiver {
+    fn fds(&self, each: &mut dyn FnMut(BorrowedFd<'_>)) {
+        self.flow.segment.fds().into_iter().for_each(&mut *each);
+        each(self.flow.bell.as_fd());
+        each(self.flow.ear.as_fd());
+    }
+
+    fn into_parts(mut self) -> Result<(Vec<OwnedFd>, Vec<u8>)> {
+        let fds = duplicates(&self, self.capacity())?;
+        if self.flow.ring.release() {
+            self.flow.gave_back();
+        }
+        let state = State {
+            side: Side::Receiver,
+            capacity: self.capacity(),
+            spin: self.poller.spin(),
+            position: self.flow.ring.position(),
+            answering: self.flow.sender,
+            asking: self.flow.data,
+        };
+        Ok((fds, state.write()))
+    }
+
+    fn from_parts(fds: Vec<OwnedFd>, state: &[u8]) -> Result<Self> {
+        let state = State::read(state, Side::Receiver)?;
+        let ends = state.ends(fds)?;
+        Ok(ShmReceiver::new(state, ends))
+    }
+}
+
+impl fmt::Debug for ShmReceiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShmReceiver")
+            .field("capacity", &self.capacity())
+            .field("spin", &self.poller.spin())
+            .field("message_len", &self.message().len())
+            .field("broken", &self.flow.broken)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,225 @@
+//! The ring against a queue that is plainly right, on heap memory (for Miri) and mapped twice.
+
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::segment::Segment;
+
+/// Heap memory for a ring: what runs over its end lies behind it, where the mapping would show the
+/// beginning.
+struct Heap {
+    data: Box<[u64]>,
+    sender: Box<SenderWords>,
+    receiver: Box<ReceiverWords>,
+}
+
+impl Heap {
+    fn new(capacity: usize) -> Self {
+        let line = || Line(AtomicU64::new(0));
+        Heap {
+            data: vec![0; capacity / 4].into(),
+            sender: Box::new(SenderWords { asked: line() }),
+            receiver: Box::new(ReceiverWords {
+                head: line(),
+                asked: line(),
+            }),
+        }
+    }
+
+    fn ring(&mut self) -> Ring {
+        let capacity = self.data.len() * 4;
+        let data = NonNull::from(&mut *self.data).cast();
+        let (sender, receiver) = (&mut *self.sender, &mut *self.receiver);
+        // SAFETY: the memory outlives the test's sides, and one of each kind is made.
+        unsafe { Ring::new(data, capacity, sender.into(), receiver.into()) }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Writes a message of so many hundredths of the longest.
+    Push(usize),
+    Publish,
+    Receive,
+    Release,
+    /// Both sides end, and others go on from their positions.
+    Succeed,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0..=100_usize).prop_map(Step::Push),
+        2 => (0..=4_usize).prop_map(Step::Push),
+        3 => Just(Step::Publish),
+        5 => Just(Step::Receive),
+        3 => Just(Step::Release),
+        1 => Just(Step::Succeed),
+    ];
+    proptest::collection::vec(step, 0..if cfg!(miri) { 60 } else { 400 })
+}
+
+/// What is the ring's, by the plainest means: bytes taken, and messages.
+#[derive(Default)]
+struct Model {
+    written: VecDeque<Vec<u8>>,
+    published: VecDeque<Vec<u8>>,
+    /// Records that the receiver has not given back.
+    held: usize,
+    /// Bytes of all records that are the receiver's or unpublished.
+    used: usize,
+}
+
+fn check(ring: Ring, steps: &[Step]) -> Result<(), TestCaseError> {
+    let (mut tx, mut rx) = (Producer::new(ring, 0), Consumer::new(ring, 0));
+    let mut model = Model::default();
+    let mut number = 0_u8;
+    for step in steps {
+        match step {
+            Step::Push(hundredths) => {
+                let len = ring.max_len() * hundredths / 100;
+                let fits = model.used + record(len) + HEADER <= ring.capacity;
+                prop_assert_eq!(tx.has_room(len), Ok(fits));
+                if fits {
+                    let msg: Vec<u8> = (0..=u8::MAX)
+                        .map(|at| number.wrapping_add(at))
+                        .cycle()
+                        .take(len)
+                        .collect();
+                    number = number.wrapping_add(101);
+                    tx.push(&msg);
+                    model.used += record(len);
+                    model.written.push_back(msg);
+                }
+            }
+            Step::Publish if model.written.is_empty() => {}
+            Step::Publish => {
+                tx.publish();
+                model.published.append(&mut model.written);
+            }
+            Step::Receive => {
+                prop_assert_eq!(rx.is_ready(), !model.published.is_empty());
+                let found = rx.next();
+                let expected = model.published.pop_front();
+                prop_assert_eq!(found, Ok(expected.is_some()));
+                if let Some(msg) = expected {
+                    prop_assert_eq!(rx.message(), &msg[..]);
+                    model.held += record(msg.len());
+                }
+            }
+            Step::Release => {
+                prop_assert_eq!(rx.release(), model.held > 0);
+                model.used -= std::mem::take(&mut model.held);
+                prop_assert_eq!(rx.message(), b"");
+            }
+            Step::Succeed if model.written.is_empty() => {
+                rx.release();
+                model.used -= std::mem::take(&mut model.held);
+                tx = Producer::new(ring, tx.tail());
+                rx = Consumer::new(ring, rx.position());
+            }
+            Step::Succeed => {}
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: if cfg!(miri) { 20 } else { 256 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn it_is_a_queue_on_the_heap(steps in steps(), eighths in 4..40_usize) {
+        let mut heap = Heap::new(eighths * 8);
+        check(heap.ring(), &steps)?;
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore)] // it maps memory
+    fn it_is_a_queue_mapped_twice(steps in steps()) {
+        let (sender, receiver) = Segment::create(crate::sys::page_size()).unwrap();
+        // SAFETY: both segments map the same memory, and the one that is writable serves both here.
+        let ring = unsafe {
+            let [data, control] = [sender.ring(), receiver.ring()];
+            Ring::new(data.data, data.capacity, data.sender, control.receiver)
+        };
+        check(ring, &steps)?;
+    }
+
+    /// Whatever lies in the header, the message ends inside the memory, or the ring is corrupt.
+    #[test]
+    fn any_header_is_checked(header in prop_oneof![any::<u64>(), 0..300_u64, (0..300_u64).prop_map(|len| PUBLISHED | len)]) {
+        let mut heap = Heap::new(256);
+        let ring = heap.ring();
+        let mut rx = Consumer::new(ring, 0);
+        ring.header(0).store(header, Ordering::Relaxed);
+        match rx.next() {
+            Ok(false) => prop_assert_eq!(header, 0),
+            Ok(true) => prop_assert!(rx.message().len() <= ring.max_len()),
+            Err(_) => prop_assert_eq!(rx.position(), 0),
+        }
+    }
+
+    /// Whatever lies in the receiver's index, it makes no room that is not there.
+    #[test]
+    fn any_head_is_checked(head in prop_oneof![any::<u64>(), 0..600_u64]) {
+        let mut heap = Heap::new(256);
+        let ring = heap.ring();
+        let (mut tx, mut rx) = (Producer::new(ring, 0), Consumer::new(ring, 0));
+        while tx.has_room(24).unwrap() {
+            tx.push(&[0; 24]);
+            tx.publish();
+        }
+        assert!(rx.next().unwrap() && rx.release() && tx.has_room(24).unwrap());
+        tx.push(&[0; 24]);
+        tx.publish();
+        ring.receiver().head.store(head);
+        let right = (32..=tx.tail()).contains(&head) && head % 8 == 0;
+        prop_assert_eq!(tx.has_room(24).is_ok(), right);
+    }
+}
+
+/// Records of a batch appear together, with the last store.
+#[test]
+fn a_batch_is_published_at_once() {
+    let mut heap = Heap::new(256);
+    let ring = heap.ring();
+    let (mut tx, mut rx) = (Producer::new(ring, 0), Consumer::new(ring, 0));
+    for msg in [&b"one"[..], b"", b"three"] {
+        tx.push(msg);
+        assert!(!rx.is_ready());
+    }
+    tx.publish();
+    for msg in [&b"one"[..], b"", b"three"] {
+        assert!(rx.next().unwrap());
+        assert_eq!(rx.message(), msg);
+    }
+    assert!(!rx.next().unwrap());
+}
+
+#[test]
+fn every_short_copy_is_right() {
+    let from: Vec<u8> = (1..=100).collect();
+    for len in 0..=100 {
+        let mut to = [0; 102];
+        // SAFETY: 102 bytes are more than enough, and private.
+        unsafe { copy(&from[..len], NonNull::from(&mut to[1]).cast()) };
+        assert_eq!(to[1..=len], from[..len]);
+        assert!(to[0] == 0 && to[len + 1..].iter().all(|byte| *byte == 0));
+    }
+}
+
+#[test]
+fn capacity_and_longest_message_agree() {
+    for max_len in 0..5000 {
+        let capacity = capacity_for(max_len);
+        let ring = Heap::new(capacity.max(32)).ring();
+        assert!(ring.max_len() >= max_len);
+        assert!(ring.max_len() < max_len + 8 || capacity < 32);
+    }
+    assert_eq!(capacity_for(usize::MAX), usize::MAX);
+}

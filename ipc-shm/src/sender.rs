@@ -1,0 +1,325 @@
+//! The half that sends.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use ipc_core::spin::{Look, Poller};
+
+use crate::doorbell::{Bell, Ear, Heard};
+use crate::handover::{Ends, State, duplicates};
+use crate::options::object;
+use crate::ring::{Corrupt, Producer};
+use crate::segment::{Segment, Side};
+use crate::wake::{Answering, Asking};
+use crate::{Error, Inherit, Interest, Ready, Result, Sender, Wait};
+
+/// A batch is published in parts of this many bytes, so that its receiver starts on it at once.
+const BATCH: usize = 16 << 10;
+/// The most messages sent into silence before the peer's life is asked for.
+const SILENCE: u32 = 1024;
+
+/// The sending end of a ring.
+pub struct ShmSender {
+    flow: Outflow,
+    poller: Poller,
+}
+
+/// The ring, and the peer's doorbell.
+struct Outflow {
+    ring: Producer,
+    receiver: Answering,
+    space: Asking,
+    bell: Bell,
+    ear: Ear,
+    /// The length of the message that found no room last.
+    refused: usize,
+    silence: Silence,
+    broken: Option<Corrupt>,
+    /// Last, because the ring lies in it.
+    segment: Segment,
+}
+
+impl ShmSender {
+    /// The half that stands where `state` says.
+    pub(crate) fn new(state: State, ends: Ends) -> Self {
+        let Ends { segment, bell, ear } = ends;
+        ShmSender {
+            flow: Outflow {
+                ring: Producer::new(segment.ring(), state.position),
+                receiver: state.answering,
+                space: state.asking,
+                bell,
+                ear,
+                refused: 0,
+                silence: Silence::default(),
+                broken: None,
+                segment,
+            },
+            poller: Poller::new(state.spin, Look::Load),
+        }
+    }
+
+    /// The ring's capacity in bytes.
+    pub fn capacity(&self) -> usize {
+        self.flow.segment.capacity()
+    }
+
+    #[inline]
+    fn wait_for_room(&mut self, len: usize, wait: Wait) -> Result<()> {
+        if self.flow.has_room(len)? {
+            return Ok(());
+        }
+        self.flow.refused = len;
+        if wait == Wait::Never {
+            return self.flow.now();
+        }
+        self.poller.expect_len(len);
+        let look = |flow: &mut Outflow| Ok(flow.has_room(len)?.then_some(()));
+        self.poller.wait(wait, &mut self.flow, look, Outflow::sleep)
+    }
+
+    /// Adds a message to the batch, which is published in parts.
+    #[inline]
+    fn add(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
+        if msg.len() > self.max_len() {
+            return Err(self.too_large(msg.len()));
+        }
+        if !self.flow.has_room(msg.len())? {
+            // What is written must be visible before this half waits for its space.
+            self.flow.publish_batch()?;
+            self.wait_for_room(msg.len(), wait)?;
+        }
+        self.flow.ring.push(msg);
+        if self.flow.ring.unpublished() >= BATCH {
+            self.flow.publish_batch()?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn too_large(&self, len: usize) -> Error {
+        Error::TooLarge {
+            len,
+            max: self.max_len(),
+            limit: "ring capacity",
+        }
+    }
+}
+
+impl Sender for ShmSender {
+    #[inline]
+    fn send_wait(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
+        if msg.len() > self.max_len() {
+            return Err(self.too_large(msg.len()));
+        }
+        self.flow.check_peer()?;
+        self.wait_for_room(msg.len(), wait)?;
+        self.flow.ring.push(msg);
+        self.flow.publish()
+    }
+
+    #[inline]
+    fn max_len(&self) -> usize {
+        self.flow.ring.ring().max_len()
+    }
+
+    fn send_many(&mut self, msgs: &[&[u8]], wait: Wait) -> Result<usize> {
+        if !msgs.is_empty() {
+            self.flow.check_peer()?;
+        }
+        let (mut accepted, mut end) = (0, Ok(()));
+        for msg in msgs {
+            end = self.add(msg, wait);
+            if end.is_err() {
+                break;
+            }
+            accepted += 1;
+        }
+        match end.and(self.flow.publish_batch()) {
+            Err(error) if accepted == 0 => Err(error),
+            _ => Ok(accepted),
+        }
+    }
+}
+
+impl Outflow {
+    #[inline]
+    fn has_room(&mut self, len: usize) -> Result<bool> {
+        match self.ring.has_room(len) {
+            Ok(room) if self.broken.is_none() => Ok(room),
+            Ok(_) => Err(self.malformed()),
+            Err(corrupt) => {
+                self.broken = Some(corrupt);
+                Err(self.malformed())
+            }
+        }
+    }
+
+    /// Publishes what was written, and wakes the receiver if it wants that.
+    #[inline]
+    fn publish(&mut self) -> Result<()> {
+        self.ring.publish();
+        let asked = &self.ring.ring().receiver().asked;
+        if self.receiver.owes(asked, self.ring.tail()) {
+            // A ring tells by itself whether the peer lives; the second send without one asks.
+            self.silence = Silence { left: 2, length: 1 };
+            let rung = self.bell.ring();
+            if let Err(Error::Disconnected) = rung {
+                self.silence = Silence::default();
+            }
+            return rung;
+        }
+        Ok(())
+    }
+
+    fn publish_batch(&mut self) -> Result<()> {
+        if self.ring.unpublished() == 0 {
+            return Ok(());
+        }
+        self.publish()
+    }
+
+    /// A receiver that neither sleeps nor makes the ring full may be dead: now and then the kernel
+    /// is asked.
+    #[inline]
+    fn check_peer(&mut self) -> Result<()> {
+        if self.silence.is_due() {
+            self.silence.extend();
+            if self.listen(Wait::Never)? == Heard::Gone {
+                return Err(Error::Disconnected);
+            }
+        }
+        Ok(())
+    }
+
+    /// Room is wanted and waiting is not.
+    #[cold]
+    fn now(&mut self) -> Result<()> {
+        loop {
+            if self.arm()? {
+                return Ok(());
+            }
+            match self.listen(Wait::Never)? {
+                Heard::Nothing => return Err(Error::WouldBlock),
+                Heard::Ring => {}
+                Heard::Gone => return Err(Error::Disconnected),
+            }
+        }
+    }
+
+    /// Sleeps until there may be room, or with [`Wait::Never`] asks whether the peer lives.
+    fn sleep(&mut self, wait: Wait) -> Result<()> {
+        if wait != Wait::Never && self.arm()? {
+            return Ok(());
+        }
+        match self.listen(wait)? {
+            Heard::Gone => Err(Error::Disconnected),
+            Heard::Nothing | Heard::Ring => Ok(()),
+        }
+    }
+
+    /// Asks to be woken when the message that was refused fits; true if it does already.
+    fn arm(&mut self) -> Result<bool> {
+        let (len, ring) = (self.refused, *self.ring.ring());
+        if self.has_room(len)? {
+            return Ok(true);
+        }
+        self.space
+            .ask(&ring.sender().asked, self.ring.head_for(len));
+        if self.has_room(len)? {
+            self.space.withdraw(&ring.sender().asked);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn listen(&mut self, wait: Wait) -> Result<Heard> {
+        let heard = self.ear.listen(wait)?;
+        match heard {
+            Heard::Nothing => {}
+            Heard::Ring => self.space.heard(),
+            Heard::Gone => self.silence = Silence::default(), // the next send says so at once
+        }
+        Ok(heard)
+    }
+
+    #[cold]
+    fn malformed(&self) -> Error {
+        let reason = self.broken.unwrap_or_default();
+        Error::malformed(object(self.segment.capacity()), reason)
+    }
+}
+
+/// Counts messages that nobody had to be woken for, to a limit that doubles.
+#[derive(Debug)]
+struct Silence {
+    left: u32,
+    length: u32,
+}
+
+impl Silence {
+    #[inline]
+    fn is_due(&mut self) -> bool {
+        self.left -= 1;
+        self.left == 0
+    }
+
+    fn extend(&mut self) {
+        self.left = self.length;
+        self.length = (self.length * 2).min(SILENCE);
+    }
+}
+
+impl Default for Silence {
+    fn default() -> Self {
+        Silence { left: 1, length: 1 }
+    }
+}
+
+impl Ready for ShmSender {
+    /// The doorbell for space, which a sender *reads*.
+    fn fd(&self) -> (BorrowedFd<'_>, Interest) {
+        (self.flow.ear.as_fd(), Interest::Read)
+    }
+
+    fn arm(&mut self) -> Result<bool> {
+        self.flow.arm()
+    }
+}
+
+impl Inherit for ShmSender {
+    fn fds(&self, each: &mut dyn FnMut(BorrowedFd<'_>)) {
+        self.flow.segment.fds().into_iter().for_each(&mut *each);
+        each(self.flow.bell.as_fd());
+        each(self.flow.ear.as_fd());
+    }
+
+    fn into_parts(self) -> Result<(Vec<OwnedFd>, Vec<u8>)> {
+        let fds = duplicates(&self, self.capacity())?;
+        let state = State {
+            side: Side::Sender,
+            capacity: self.capacity(),
+            spin: self.poller.spin(),
+            position: self.flow.ring.tail(),
+            answering: self.flow.receiver,
+            asking: self.flow.space,
+        };
+        Ok((fds, state.write()))
+    }
+
+    fn from_parts(fds: Vec<OwnedFd>, state: &[u8]) -> Result<Self> {
+        let state = State::read(state, Side::Sender)?;
+        let ends = state.ends(fds)?;
+        Ok(ShmSender::new(state, ends))
+    }
+}
+
+impl fmt::Debug for ShmSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShmSender")
+            .field("capacity", &self.capacity())
+            .field("spin", &self.poller.spin())
+            .field("broken", &self.flow.broken)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,138 @@
+//! System calls: making shared memory and pipes, mapping, and the limits that are checked first.
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+use std::fs;
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, OwnedFd};
+use std::ptr::NonNull;
+
+use nix::fcntl::{FallocateFlags, OFlag, fallocate};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
+use nix::unistd::{SysconfVar, pipe2, sysconf};
+
+/// Memory of this size or more is taken only after a look at how much the machine has left.
+const LARGE: usize = 16 << 20;
+
+/// A read end and a write end, closed on exec.  pipe(2)
+pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(pipe2(OFlag::O_CLOEXEC)?)
+}
+
+/// Bytes in a page of memory.  sysconf(3)
+pub(crate) fn page_size() -> usize {
+    let size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+    size.and_then(|size| usize::try_from(size).ok())
+        .unwrap_or(4096)
+}
+
+/// `len` bytes of shared memory, zeroed and really there.  `memfd_create(2)`, fallocate(2)
+pub(crate) fn memory(len: usize) -> Result<OwnedFd, (&'static str, io::Error)> {
+    check_limits(len).map_err(|error| ("fallocate", error))?;
+    let fd = memfd_create(c"ipc-shm", MFdFlags::MFD_CLOEXEC)
+        .map_err(|error| ("memfd_create", error.into()))?;
+    fchmod(&fd, Mode::S_IRUSR | Mode::S_IWUSR).map_err(|error| ("fchmod", error.into()))?;
+    let size = i64::try_from(len).unwrap_or(i64::MAX);
+    // Not ftruncate: a page that memory is lacking for is then an error here, and no SIGBUS later.
+    loop {
+        match fallocate(&fd, FallocateFlags::empty(), 0, size) {
+            Err(nix::Error::EINTR) => {}
+            Err(error) => return Err(("fallocate", error.into())),
+            Ok(()) => return Ok(fd),
+        }
+    }
+}
+
+/// What the kernel would answer by a signal: SIGXFSZ, or a kill for want of memory.
+fn check_limits(len: usize) -> io::Result<()> {
+    let (soft, _) = getrlimit(Resource::RLIMIT_FSIZE)?;
+    if len as u64 > soft {
+        let reason = format!("RLIMIT_FSIZE is {soft} bytes; raise it, or ask for less capacity");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+    }
+    if len >= LARGE && available().is_some_and(|available| len as u64 > available) {
+        let reason = "the machine's available memory (MemAvailable) is less; ask for less capacity";
+        return Err(io::Error::new(io::ErrorKind::OutOfMemory, reason));
+    }
+    Ok(())
+}
+
+/// Bytes that can be had without swapping.  `proc_meminfo(5)`
+fn available() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// The size of shared memory that somebody handed over; `None` if it is no regular file.  fstat(2)
+pub(crate) fn memory_len(fd: &OwnedFd) -> io::Result<Option<u64>> {
+    let stat = fstat(fd)?;
+    let regular = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
+    Ok(u64::try_from(stat.st_size).ok().filter(|_| regular))
+}
+
+/// A mapping, unmapped when dropped.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: NonNull<c_void>,
+    len: NonZeroUsize,
+}
+
+// SAFETY: a mapping is the process's, not a thread's.
+unsafe impl Send for Mapping {}
+// SAFETY: it gives out addresses only.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps `head + tail` bytes of `fd`, and behind them the last `tail` bytes once more; `tail` may
+    /// be 0. Both are multiples of the page size.  mmap(2)
+    pub(crate) fn new(
+        fd: impl AsFd,
+        head: NonZeroUsize,
+        tail: usize,
+        writable: bool,
+    ) -> io::Result<Self> {
+        let once = head.saturating_add(tail);
+        let len = once.saturating_add(tail);
+        let access = if writable {
+            ProtFlags::PROT_READ | ProtFlags::PROT_WRITE
+        } else {
+            ProtFlags::PROT_READ
+        };
+        let private = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
+        // SAFETY: the kernel chooses the place, where nothing is.
+        let start = unsafe { mmap_anonymous(None, len, ProtFlags::PROT_NONE, private)? };
+        let mapping = Mapping { start, len }; // owns the whole from here on, whatever fails
+        let fixed = MapFlags::MAP_SHARED | MapFlags::MAP_FIXED;
+        let place = start.addr();
+        // SAFETY: this replaces the first part of the mapping just made, which nobody uses yet.
+        unsafe { mmap(Some(place), once, access, fixed, fd.as_fd(), 0)? };
+        if let Some(tail) = NonZeroUsize::new(tail) {
+            let place = place.checked_add(once.get()).expect("inside a mapping");
+            let offset = i64::try_from(head.get()).expect("a page or so");
+            // SAFETY: this replaces the rest of the mapping just made, which nobody uses yet.
+            unsafe { mmap(Some(place), tail, access, fixed, fd.as_fd(), offset)? };
+        }
+        Ok(mapping)
+    }
+
+    /// The first byte.
+    pub(crate) fn start(&self) -> NonNull<c_void> {
+        self.start
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this value's own, and the halves that hold addresses in it are
+        // dropped with it. It cannot fail for a range that is mapped.
+        let _ = unsafe { munmap(self.start, self.len.get()) };
+    }
+}

@@ -1,0 +1,3 @@
+//! What an end does when its peer is killed or stopped.
+
+ipc_core::kills! { pair: || ipc_shm::pair().unwrap() }

@@ -1,0 +1,162 @@
+//! No wake-up is lost: two processes that sleep and wake each other over a tiny ring, with delays of
+//! random length in between. A lost wake-up is a hang, and the watchdog's.
+//!
+//! Seen to fail: without the fence in `Asking::ask`, without that in `Answering::owes`, without the
+//! look after an asking, with the same word for every asking.
+
+use std::hint;
+use std::time::{Duration, Instant};
+
+use ipc_process::fork;
+use ipc_shm::{
+    Error, Ready, Receiver, Result, Select, Sender, ShmOptions, ShmReceiver, ShmSender, Spin, Wait,
+};
+
+const TIME: Duration = Duration::from_secs(3);
+
+/// Marsaglia, "Xorshift RNGs"
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+
+    /// Mostly none, often short, seldom longer than it takes to fall asleep.
+    fn delay(&mut self) {
+        let pauses = match self.below(16) {
+            0..=7 => 0,
+            8..=13 => self.below(50),
+            14 => self.below(1000),
+            _ => self.below(10_000),
+        };
+        (0..pauses).for_each(|_| hint::spin_loop());
+    }
+}
+
+/// A message is a number, repeated, and the length is random; empty is the last.
+fn produce(mut tx: ShmSender, mut send: impl FnMut(&mut ShmSender, &[u8]) -> Result<()>) {
+    let mut random = Random(7);
+    let start = Instant::now();
+    let mut number = 0_u64;
+    while number % 64 != 0 || start.elapsed() < TIME {
+        let words = 1 + random.below(tx.max_len() as u64 / 8);
+        let words = if random.below(4) == 0 { words } else { 1 };
+        let msg = number.to_le_bytes().repeat(usize::try_from(words).unwrap());
+        send(&mut tx, &msg).unwrap();
+        number += 1;
+        random.delay();
+    }
+    send(&mut tx, b"").unwrap();
+    // The receiver leaves first, so that nobody takes an end of file for a ring.
+    while tx.send(b"").is_ok() {}
+}
+
+fn consume(mut rx: ShmReceiver, mut receive: impl FnMut(&mut ShmReceiver) -> Result<()>) -> u64 {
+    let mut random = Random(11);
+    let mut number = 0_u64;
+    loop {
+        receive(&mut rx).unwrap();
+        let message = rx.message();
+        if message.is_empty() {
+            return number;
+        }
+        assert!(message.chunks(8).all(|word| word == number.to_le_bytes()));
+        number += 1;
+        random.delay();
+    }
+}
+
+fn stress(
+    spin: Spin,
+    send: fn(&mut ShmSender, &[u8]) -> Result<()>,
+    receive: fn(&mut ShmReceiver) -> Result<()>,
+) {
+    let (tx, rx) = ShmOptions::new().capacity(1).spin(spin).channel().unwrap();
+    let (child, rx) = fork((rx, tx), move |tx| produce(tx, send)).unwrap();
+    let messages = consume(rx, receive);
+    child.join().unwrap();
+    println!("{messages} messages");
+    assert!(
+        messages > 1000,
+        "only {messages} messages: nothing is shown"
+    );
+}
+
+fn sleeping_at_once() {
+    stress(Spin::Never, Sender::send, |rx| rx.recv_wait(Wait::Forever));
+}
+
+fn polling_first() {
+    stress(Spin::Adaptive, Sender::send, |rx| {
+        rx.recv_wait(Wait::Forever)
+    });
+}
+
+/// Each call has a deadline that is far away: the doorbell is polled, then read.
+fn with_deadlines() {
+    const FAR: Duration = Duration::from_secs(1000);
+    stress(
+        Spin::Never,
+        |tx, msg| tx.send_timeout(msg, FAR),
+        |rx| rx.recv_wait(FAR.into()),
+    );
+}
+
+/// As an event loop does: try, arm, wait for the descriptor, try again.
+fn through_readiness() {
+    stress(
+        Spin::Adaptive,
+        |tx, msg| {
+            loop {
+                match tx.try_send(msg) {
+                    Err(Error::WouldBlock) => Select::new().wait(&mut [tx], Wait::Forever)?,
+                    sent => return sent,
+                };
+            }
+        },
+        |rx| {
+            loop {
+                match rx.recv_wait(Wait::Never) {
+                    Err(Error::WouldBlock) => Select::new().wait(&mut [rx], Wait::Forever)?,
+                    received => return received,
+                };
+            }
+        },
+    );
+}
+
+/// An arming that is taken back, by a receive before the wait, leaves nothing behind that would
+/// hide the next one.
+fn armed_in_vain() {
+    let arm = |tx: &mut dyn Ready| tx.arm().map(drop);
+    let (mut tx, mut rx) = ShmOptions::new().capacity(1).channel().unwrap();
+    for round in 0..10_000_u32 {
+        arm(&mut rx).unwrap();
+        if round % 3 == 0 {
+            arm(&mut rx).unwrap();
+        }
+        tx.send(&round.to_le_bytes()).unwrap();
+        if round % 5 == 0 {
+            arm(&mut rx).unwrap();
+        }
+        assert_eq!(rx.try_recv().unwrap(), round.to_le_bytes());
+        assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)));
+    }
+    let (fd, interest) = rx.fd();
+    assert!(
+        !ipc_core::poll(fd, interest, Wait::Never).unwrap(),
+        "a ring is left"
+    );
+}
+
+ipc_core::cases! {
+    sleeping_at_once,
+    polling_first,
+    with_deadlines,
+    through_readiness,
+    armed_in_vain,
+}
