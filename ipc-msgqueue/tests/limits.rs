@@ -1,4 +1,4 @@
-//! Lengths, room, deadlines, keys: everything that has a limit.
+//! Empty, longest, one more, full, deadlines, and limits that change.
 
 mod support;
 
@@ -8,16 +8,10 @@ use std::time::{Duration, Instant};
 use ipc_msgqueue::{
     Error, Key, Kind, Queue, QueueOptions, Receiver, Selection, Sender, Spin, Wait, channel, limits,
 };
-use support::{Storm, exists, own_namespace, queues};
+use support::{Storm, own_namespace};
 
 const KIND: Kind = Kind::of::<1>();
 const SOON: Duration = Duration::from_millis(30);
-
-/// A key that nobody else uses at this time.
-fn key(number: u32) -> Key {
-    let value = number << 24 | std::process::id() & 0x00ff_ffff;
-    Key::new(i32::from_ne_bytes(value.to_ne_bytes()))
-}
 
 fn empty_and_longest_arrive() {
     let (mut tx, mut rx) = channel().unwrap();
@@ -145,53 +139,6 @@ fn signals_end_no_wait() {
     }
 }
 
-fn a_key_that_nobody_made() {
-    let error = Queue::open(key(0x51)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
-    let text = error.to_string();
-    let expected = format!("no queue has key {}: create it first", key(0x51));
-    assert!(text.ends_with(&expected), "{text}");
-    let error = Queue::open(Key::PRIVATE).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
-}
-
-fn a_key_that_is_taken() {
-    let queue = Queue::create(key(0x52)).unwrap();
-    let error = Queue::create(key(0x52)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-    let text = error.to_string();
-    let id = queue.id();
-    let unused = format!("queue {id} has it, made by uid 0, never used; ");
-    let uid = queue.stat().unwrap().creator_uid;
-    assert!(
-        text.contains(&unused.replace("uid 0", &format!("uid {uid}"))),
-        "{text}"
-    );
-    assert!(
-        text.ends_with(&format!("or remove it with `ipcrm -q {id}`")),
-        "{text}"
-    );
-
-    queue.sender(KIND).unwrap().send(b"x").unwrap();
-    let text = Queue::create(key(0x52)).unwrap_err().to_string();
-    let used = format!("last used by process {}", std::process::id());
-    assert!(text.contains(&used), "{text}");
-    assert!(exists(id));
-}
-
-fn negative_keys_are_keys() {
-    let key = key(0xd1);
-    assert!(key.get() < 0);
-    let queue = Queue::create(key).unwrap();
-    assert_eq!(Queue::open(key).unwrap().id(), queue.id());
-    assert_eq!(
-        format!("{:?}", queue.sender(KIND).unwrap())
-            .matches("0xd1")
-            .count(),
-        1
-    );
-}
-
 fn kinds_start_at_one() {
     for refused in [0, -1, i64::MIN] {
         let error = Kind::new(refused).unwrap_err();
@@ -210,34 +157,6 @@ fn kinds_start_at_one() {
     assert_eq!(rx.kind(), Some(largest));
 }
 
-fn capacity_within_the_limit_is_granted() {
-    let queue = Queue::create(Key::PRIVATE).unwrap();
-    assert_eq!(
-        queue.stat().unwrap().capacity,
-        limits().unwrap().msgmnb as u64
-    );
-    queue.set_capacity(5000).unwrap();
-    assert_eq!(queue.stat().unwrap().capacity, 5000);
-    assert_eq!(queue.stat().unwrap().mode, 0o600);
-}
-
-/// Above it, the kernel may refuse or grant: both are clear.
-fn capacity_above_the_limit() {
-    let queue = Queue::create(Key::PRIVATE).unwrap();
-    let msgmnb = limits().unwrap().msgmnb;
-    match queue.set_capacity(msgmnb + 1) {
-        Ok(()) => assert_eq!(queue.stat().unwrap().capacity, msgmnb as u64 + 1),
-        Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-            let text = error.to_string();
-            let asked = msgmnb + 1;
-            let reason = format!("{asked} bytes are more than kernel.msgmnb allows ({msgmnb})");
-            assert!(text.contains(&reason), "{text}");
-            assert_eq!(queue.stat().unwrap().capacity, msgmnb as u64);
-        }
-    }
-}
-
 fn limits_are_those_of_the_kernel() {
     let read = |name: &str| -> usize {
         let text = std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap();
@@ -249,80 +168,36 @@ fn limits_are_those_of_the_kernel() {
     assert_eq!(limits.msgmni, read("msgmni"));
 }
 
-fn what_fails_leaves_no_queue() {
-    own_namespace();
-    assert_eq!(queues(), 0);
-    Queue::open(Key::PRIVATE).unwrap_err(); // msgget would make one
-    let _ = QueueOptions::new().capacity(1 << 30).create(key(0x53));
-    let _ = QueueOptions::new().capacity(1 << 30).pair();
-    assert_eq!(queues(), 0);
-}
-
-fn a_machine_without_queues_left() {
-    own_namespace();
-    std::fs::write("/proc/sys/kernel/msgmni", "3").unwrap();
-    let pair = ipc_msgqueue::pair().unwrap();
-    let error = ipc_msgqueue::pair().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::StorageFull);
-    assert!(
-        error
-            .to_string()
-            .contains("all 3 queues of this machine are in use"),
-        "{error}"
-    );
-    assert_eq!(queues(), 2);
-    drop(pair);
-    assert_eq!(queues(), 0);
-}
-
 /// The limits are the administrator's to change while ends are open.
 fn limits_that_change_meanwhile() {
     own_namespace();
-    let msgmax = "/proc/sys/kernel/msgmax";
-    let (mut tx, mut rx) = channel().unwrap();
-    let mut old = tx.max_len();
-    std::fs::write(msgmax, (old / 2).to_string()).unwrap();
-    let error = tx.send(&vec![0; old]).unwrap_err();
-    old /= 2;
+    let set = |msgmax: usize| {
+        std::fs::write("/proc/sys/kernel/msgmax", msgmax.to_string()).unwrap();
+    };
+    set(1000);
+    let queue = Queue::create(Key::PRIVATE).unwrap();
+    let mut rx = queue.receiver(Selection::Any).unwrap();
+    let mut tx = queue.sender(KIND).unwrap();
+    set(500);
+    let error = tx.send(&[0; 501]).unwrap_err();
     assert!(
-        matches!(error, Error::TooLarge { max, limit: "msgmax", .. } if max == old),
+        matches!(
+            error,
+            Error::TooLarge {
+                max: 500,
+                limit: "msgmax",
+                ..
+            }
+        ),
         "{error}"
     );
-    tx.send(&vec![0; old]).unwrap();
+    tx.send(&[0; 500]).unwrap();
     rx.recv().unwrap();
 
-    std::fs::write(msgmax, (old * 20).to_string()).unwrap();
-    let queue = QueueOptions::new().create(key(0x54)).unwrap();
-    std::fs::write(msgmax, "100").unwrap();
-    let mut rx = queue.receiver(Selection::Any).unwrap(); // its buffer is too small
-    std::fs::write(msgmax, (old * 20).to_string()).unwrap();
-    let mut tx = queue.sender(KIND).unwrap();
-    let longest = vec![9; tx.max_len()];
-    tx.send(&longest).unwrap();
+    set(12_000); // more than the receiver has room for
+    let longest = [9; 12_000];
+    queue.sender(KIND).unwrap().send(&longest).unwrap();
     assert_eq!(rx.recv().unwrap(), longest);
-}
-
-fn stat_tells_what_happened() {
-    let queue = QueueOptions::new()
-        .mode(0o640)
-        .create(Key::PRIVATE)
-        .unwrap();
-    let stat = queue.stat().unwrap();
-    assert_eq!((stat.messages, stat.bytes, stat.mode), (0, 0, 0o640));
-    assert_eq!((stat.last_send, stat.last_recv), (None, None));
-    assert!(stat.changed.elapsed().unwrap() < Duration::from_secs(60));
-    queue
-        .sender(KIND)
-        .unwrap()
-        .send_many(&[&b"ab"[..], b"c"], Wait::Never)
-        .unwrap();
-    queue.receiver(Selection::Any).unwrap().recv().unwrap();
-    let stat = queue.stat().unwrap();
-    assert_eq!((stat.messages, stat.bytes), (1, 1));
-    for user in [stat.last_send, stat.last_recv] {
-        assert_eq!(user.unwrap().pid, std::process::id());
-        assert!(user.unwrap().at.elapsed().unwrap() < Duration::from_secs(60));
-    }
 }
 
 ipc_core::cases! {
@@ -334,15 +209,7 @@ ipc_core::cases! {
     deadlines_hold,
     deadlines_hold_in_a_storm_of_signals,
     signals_end_no_wait,
-    a_key_that_nobody_made,
-    a_key_that_is_taken,
-    negative_keys_are_keys,
     kinds_start_at_one,
-    capacity_within_the_limit_is_granted,
-    capacity_above_the_limit,
     limits_are_those_of_the_kernel,
-    what_fails_leaves_no_queue,
-    a_machine_without_queues_left,
     limits_that_change_meanwhile,
-    stat_tells_what_happened,
 }
