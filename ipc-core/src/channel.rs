@@ -7,6 +7,17 @@ use crate::{Result, Wait};
 
 /// The half that sends. A message is accepted whole or not at all.
 ///
+/// ```
+/// use ipc_core::{Error, Sender};
+///
+/// let (mut tx, rx) = ipc_pipe::channel()?;
+/// tx.send(b"hello")?;
+/// while tx.try_send(&[0; 1000]).is_ok() {} // nobody receives: until it would block
+/// drop(rx);
+/// assert!(matches!(tx.send(b"hello"), Err(Error::Disconnected)));
+/// # Ok::<(), Error>(())
+/// ```
+///
 /// Every method keeps the [contract](crate#the-contract).
 pub trait Sender {
     /// Sends `msg`, waiting as long as `wait` allows.
@@ -74,6 +85,23 @@ pub trait Sender {
 /// Receiving and reading are two steps, [`recv_wait`](Receiver::recv_wait) and
 /// [`message`](Receiver::message), because a loop around one lending method does not pass the
 /// borrow checker; [`recv`](Receiver::recv) and its kin join them for everyday use.
+///
+/// ```
+/// use ipc_core::{Error, Receiver, Sender, Wait};
+/// use std::time::Duration;
+///
+/// let (mut tx, mut rx) = ipc_pipe::channel()?;
+/// assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)));
+/// let soon = Duration::from_millis(1);
+/// assert!(matches!(rx.recv_timeout(soon), Err(Error::TimedOut)));
+///
+/// tx.send_many(&[b"one", b"two", b"three"], Wait::Forever)?;
+/// assert_eq!(rx.recv()?, b"one");
+/// let mut bytes = 0;
+/// let count = rx.recv_many(100, Wait::Forever, &mut |message| bytes += message.len())?;
+/// assert_eq!((count, bytes), (2, 8));
+/// # Ok::<(), Error>(())
+/// ```
 ///
 /// Every method keeps the [contract](crate#the-contract).
 pub trait Receiver {

@@ -5,6 +5,17 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use crate::{Channel, Error, Inherit, Interest, Ready, Receiver, Result, Sender, Wait};
 
 /// A sending and a receiving half as one endpoint: what every mechanism's `pair()` returns two of.
+///
+/// ```
+/// use ipc_core::{Receiver, Sender};
+///
+/// let (mut a, b) = ipc_pipe::pair()?;
+/// let (mut tx, mut rx) = b.split();
+/// a.send(b"hello")?;
+/// tx.send(rx.recv()?)?;
+/// assert_eq!(a.recv()?, b"hello");
+/// # Ok::<(), ipc_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Duplex<S, R> {
     sender: S,

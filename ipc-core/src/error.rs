@@ -9,6 +9,22 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// [`Display`](fmt::Display) says what happened, to which object, and what to do about it; `Debug` prints the same,
 /// so that `unwrap` and a failing `main` are readable.
+///
+/// ```
+/// use ipc_core::{Error, Receiver, Sender};
+///
+/// let (mut tx, mut rx) = ipc_pipe::PipeOptions::new().max_len(4).channel()?;
+/// assert_eq!(
+///     tx.send(b"hello").unwrap_err().to_string(),
+///     "message of 5 bytes, max_len is 4: raise max_len at both ends, or send it in parts"
+/// );
+/// drop(tx);
+/// match rx.recv() {
+///     Err(Error::Disconnected) => {} // the end of a conversation is no failure
+///     message => println!("{:?}", message?),
+/// }
+/// # Ok::<(), Error>(())
+/// ```
 #[non_exhaustive]
 pub enum Error {
     /// A codec refused a value, or the bytes of one.

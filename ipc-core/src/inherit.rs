@@ -8,6 +8,17 @@ use crate::{Error, Result, Spin};
 /// taken into parts and put together again.
 ///
 /// `()`, pairs, triples and vectors of ends are ends too: hand a child several at once.
+///
+/// ```
+/// use ipc_core::{Inherit, Receiver, Sender};
+///
+/// let (mut tx, rx) = ipc_pipe::channel()?;
+/// tx.send(b"hello")?;
+/// let (fds, state) = rx.into_parts()?; // to be passed on, in whatever way
+/// let mut rx = ipc_pipe::PipeReceiver::from_parts(fds, &state)?;
+/// assert_eq!(rx.recv()?, b"hello");
+/// # Ok::<(), ipc_core::Error>(())
+/// ```
 pub trait Inherit: Sized {
     /// Calls `each` with every descriptor that this end holds.
     fn fds(&self, each: &mut dyn FnMut(BorrowedFd<'_>));

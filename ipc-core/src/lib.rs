@@ -34,6 +34,10 @@
 //! 9. **Flags are one's own.** `O_NONBLOCK` is set only on descriptions that this end has to
 //!    itself, and the disposition of SIGPIPE is never changed.
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("the IPC toolkit is for 64-bit Linux");
 

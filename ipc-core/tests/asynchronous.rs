@@ -63,8 +63,9 @@ async fn cancel_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
 /// Message `i`: its number, and a length from none to several pipes full.
 fn message(i: u32) -> Vec<u8> {
     let len = [0, 10, 5_000, 70_000, 10, 200_000][i as usize % 6];
-    let mut message = i.to_be_bytes().to_vec();
-    message.resize(4 + len, i.to_be_bytes()[3]);
+    let number = i.to_be_bytes();
+    let mut message = vec![number[3]; number.len() + len];
+    message[..number.len()].copy_from_slice(&number);
     message
 }
 

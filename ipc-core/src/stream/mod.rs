@@ -3,6 +3,20 @@
 //!
 //! A mechanism brings a [`Source`] and a [`Sink`], two wrappers of a descriptor that know its read
 //! and its write call, and gets the whole contract: frames, partial ones, tails, deadlines, polling.
+//!
+//! ```
+//! use std::fs::File;
+//! use std::io::Write;
+//!
+//! use ipc_core::stream::{FramedReceiver, PipeFd};
+//! use ipc_core::{Receiver, Spin};
+//!
+//! let (reader, writer) = nix::unistd::pipe()?;
+//! let mut rx = FramedReceiver::new(PipeFd::new(reader, "my pipe")?, 1024, Spin::Never);
+//! File::from(writer).write_all(b"\0\0\0\x05hello")?; // as a foreign program would
+//! assert_eq!(rx.recv()?, b"hello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod pipe;
 mod receiver;
