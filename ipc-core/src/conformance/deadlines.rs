@@ -1,13 +1,14 @@
 //! Clauses 3 and 5: deadlines hold, what is refused was not taken, and `WouldBlock` is true.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::support::{
-    MOMENT, carry, drain, expect, expect_deadline, fill, message, receive_all, send_all, some_len,
+    MOMENT, carry, drain, expect, expect_deadline, expect_timed_out, fill, message, receive_all,
+    send_all, some_len,
 };
 use super::{Half, sys};
-use crate::{Error, Receiver, Sender, Wait};
+use crate::{Error, Receiver, Result, Sender, Wait};
 
 /// Clause 5: there is nothing, and it says so at once.
 pub(super) fn an_empty_channel_would_block<S: Sender + Half, R: Receiver + Half>(
@@ -70,11 +71,11 @@ pub(super) fn a_send_deadline_holds<S: Sender + Half, R: Receiver + Half>(
     channel: impl Fn() -> (S, R),
 ) {
     let (mut tx, mut rx) = channel();
-    let count = fill_up(&mut tx);
-    let next = message(count, some_len(&tx, count));
-    expect_deadline(MOMENT, |timeout| tx.send_timeout(&next, timeout));
-    expect_deadline(MOMENT, |timeout| {
-        tx.send_many(&[&next], timeout.into()).map(|_| ())
+    let count = fill_until_deadline(&mut tx, 0, MOMENT, |tx, msg, timeout| {
+        tx.send_timeout(msg, timeout)
+    });
+    let count = fill_until_deadline(&mut tx, count, MOMENT, |tx, msg, timeout| {
+        tx.send_many(&[msg], timeout.into()).map(|_| ())
     });
     drain(&mut tx, &mut rx, count);
 }
@@ -145,12 +146,11 @@ pub(super) fn deadlines_hold_through_interruptions<S: Sender + Half, R: Receiver
         let _storm = sys::Storm::start();
         expect_deadline(timeout, |timeout| rx.recv_timeout(timeout).map(|_| ()));
     }
-    let count = fill_up(&mut tx);
-    let next = message(count, some_len(&tx, count));
-    {
+    let (count, _) = fill(&mut tx, 0, || Wait::Never);
+    let count = fill_until_deadline(&mut tx, count, timeout, |tx, msg, timeout| {
         let _storm = sys::Storm::start();
-        expect_deadline(timeout, |timeout| tx.send_timeout(&next, timeout));
-    }
+        tx.send_timeout(msg, timeout)
+    });
     drain(&mut tx, &mut rx, count);
 }
 
@@ -172,10 +172,24 @@ pub(super) fn interruptions_lose_nothing<S: Sender + Half, R: Receiver + Half>(
     });
 }
 
-/// Fills a channel until it has taken nothing for a moment, and returns the count. The kernel may
-/// find room after it said that there is none: TCP's buffers grow.
-fn fill_up(tx: &mut impl Sender) -> usize {
-    let (count, error) = fill(tx, 0, || MOMENT.into());
-    expect(Err::<(), _>(error), &Error::TimedOut);
-    count
+/// Sends numbered messages from `first` on until one meets its deadline; returns that one's number.
+/// The kernel may find room after it said that there is none: TCP's buffers grow.
+fn fill_until_deadline<S: Sender>(
+    tx: &mut S,
+    first: usize,
+    timeout: Duration,
+    send: impl Fn(&mut S, &[u8], Duration) -> Result<()>,
+) -> usize {
+    let mut next = first;
+    loop {
+        let msg = message(next, some_len(tx, next));
+        let start = Instant::now();
+        match send(tx, &msg, timeout) {
+            Ok(()) => next += 1,
+            refused => {
+                expect_timed_out(refused, start, timeout);
+                return next;
+            }
+        }
+    }
 }

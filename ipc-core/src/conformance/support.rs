@@ -123,18 +123,22 @@ pub(super) fn expect<T: std::fmt::Debug>(result: Result<T>, error: &Error) {
     }
 }
 
-/// Fails unless `call` ends with `TimedOut`, and not before `timeout`. That it ends in time is left
-/// to a generous bound: the machine may be busy.
+/// Fails unless `call` ends with `TimedOut`, and not before `timeout`.
 #[track_caller]
 pub(super) fn expect_deadline(timeout: Duration, call: impl FnOnce(Duration) -> Result<()>) {
     let start = Instant::now();
-    expect(call(timeout), &Error::TimedOut);
+    expect_timed_out(call(timeout), start, timeout);
+}
+
+/// Fails unless this is the result of a call with `timeout` that began at `start`. That it ended in
+/// time is left to a generous bound: the machine may be busy.
+#[track_caller]
+pub(super) fn expect_timed_out(result: Result<()>, start: Instant, timeout: Duration) {
     let took = start.elapsed();
+    expect(result, &Error::TimedOut);
     assert!(took >= timeout, "{timeout:?} ended after {took:?}");
-    assert!(
-        took < timeout + Duration::from_secs(10),
-        "{timeout:?} took {took:?}"
-    );
+    let bound = timeout + Duration::from_secs(10);
+    assert!(took < bound, "{timeout:?} took {took:?}");
 }
 
 /// Forks: the child runs `f` with its end, and this process keeps the other.
