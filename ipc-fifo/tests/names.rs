@@ -135,24 +135,14 @@ fn the_last_end_removes_the_path() {
 
 fn only_the_maker_removes_the_path() {
     let (_directory, path) = named("fifo");
-    let fifo = Fifo::create(&path).unwrap();
-    let ends = (fifo.receiver().unwrap(), fifo.sender(Wait::Never).unwrap());
-    let (child, ends) = fork((ends, ()), |()| {
-        drop(fifo);
-        assert!(path.exists());
-    })
-    .unwrap();
-    child.join().unwrap();
-    assert!(path.exists());
-    // This process's own handle went with the closure.
-    drop(ends);
-    assert!(!path.exists());
-
-    let fifo = Fifo::create(&path).unwrap();
-    let (child, ()) = fork(((), fifo.receiver().unwrap()), drop).unwrap();
+    let mut fifo = Some(Fifo::create(&path).unwrap());
+    let end = fifo.as_ref().unwrap().receiver().unwrap();
+    // The child drops its copies of all there is.
+    let (child, ()) = fork(((), end), |end| drop((end, fifo.take()))).unwrap();
     child.join().unwrap();
     assert!(path.exists());
     drop(fifo);
+    assert!(!path.exists());
 }
 
 fn a_path_that_names_another_is_left_alone() {

@@ -63,6 +63,23 @@ fn what_came_and_went_before_the_first_look_is_received() {
     assert!(matches!(rx.try_recv(), Err(Error::Disconnected)));
 }
 
+/// The sender may come between the receiver's look and its question whether nobody is there.
+fn what_comes_at_that_moment_is_received() {
+    let (_directory, path, fifo) = made();
+    let options = FifoOptions::new().spin(Spin::Always);
+    for _ in 0..300 {
+        let mut rx = options.open_receiver(&path).unwrap();
+        let quick = thread::spawn({
+            let path = path.clone();
+            move || FifoSender::open(&path, Wait::Never).unwrap().send(b"hello")
+        });
+        assert_eq!(rx.recv().unwrap(), b"hello");
+        assert!(matches!(rx.recv(), Err(Error::Disconnected)));
+        quick.join().unwrap().unwrap();
+    }
+    drop(fifo);
+}
+
 fn a_receiver_sleeps_until_the_first_sender() {
     for spin in [Spin::Adaptive, Spin::Never] {
         let (_directory, path, _fifo) = made();
@@ -170,6 +187,7 @@ fn a_foreign_writer_is_received() {
 ipc_core::cases! {
     nobody_yet_is_no_end,
     what_came_and_went_before_the_first_look_is_received,
+    what_comes_at_that_moment_is_received,
     a_receiver_sleeps_until_the_first_sender,
     a_receiver_is_told_of_a_sender_that_said_nothing,
     a_select_waits_for_the_first_sender,
