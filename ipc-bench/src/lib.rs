@@ -1,1 +1,116 @@
-//! Compares IPC mechanisms.
+#![doc = include_str!("../README.md")]
+// Figures are printed with three digits: a double has more than enough.
+#![allow(clippy::cast_precision_loss)]
+
+pub mod cells;
+mod cli;
+mod floors;
+mod grid;
+mod machine;
+pub mod mechanisms;
+mod meeting;
+mod notes;
+pub mod payload;
+mod placement;
+pub mod plan;
+mod results;
+mod runner;
+mod signals;
+mod sys;
+mod table;
+mod ui;
+mod units;
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command, Options};
+use mechanisms::Mechanism;
+use signals::Signals;
+use ui::{Ended, Ui};
+
+/// The result of whatever can fail here: an error is something to print.
+pub type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
+
+/// The program.
+pub fn main() -> ExitCode {
+    // Before anything else: what is forked later would have threads and libraries in it.
+    let started = start();
+    let cli = Cli::parse();
+    let done = started.and_then(|ui| match &cli.command {
+        None => compare(ui, &cli.options, &[]),
+        Some(Command::Run {
+            mechanisms,
+            options,
+        }) => compare(ui, options, mechanisms),
+        Some(Command::List) => list(ui),
+    });
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Forks the runner.
+fn start() -> Result<Ui> {
+    let signals = Signals::hold()?;
+    let (runner, channel) = ipc_process::fork(ipc_pipe::pair()?, runner::serve)?;
+    Ok(Ui {
+        runner,
+        channel,
+        signals,
+    })
+}
+
+fn compare(ui: Ui, options: &Options, named: &[String]) -> Result<ExitCode> {
+    let plan = options.plan(named)?;
+    // Before the run: a minute later is too late to learn that it cannot be written.
+    let json = options
+        .json
+        .as_ref()
+        .map(|path| File::create(path).map_err(|error| format!("{}: {error}", path.display())));
+    let json = json.transpose()?;
+    let run = match ui.run(&plan)? {
+        Ended::Done(run) => run,
+        Ended::Interrupted(signal) => {
+            eprintln!("interrupted, nothing was left behind");
+            return Ok(ExitCode::from(128 + signal));
+        }
+    };
+    if let Some(file) = json {
+        let mut file = BufWriter::new(file);
+        serde_json::to_writer_pretty(&mut file, &run)?;
+        file.write_all(b"\n")?;
+        file.flush()?;
+    }
+    let table = table::render(&run.results, &plan, io::stdout().is_terminal());
+    ui::print(&(notes::heading(&run, &plan) + &table + &notes::notes(&run)))?;
+    if run.failed.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (failed, cells) = (run.failed.len(), plan.cells().len());
+    eprintln!("error: {failed} of {cells} cells failed, see the notes above");
+    Ok(ExitCode::FAILURE)
+}
+
+fn list(ui: Ui) -> Result<ExitCode> {
+    let mut text = String::new();
+    let mut section = |title: &str, floors: bool| {
+        text += title;
+        for Mechanism { name, about, .. } in
+            mechanisms::ALL.iter().filter(|m| m.is_floor() == floors)
+        {
+            let _ = writeln!(text, "  {name:16}{about}");
+        }
+    };
+    section("mechanisms\n", false);
+    section("floors\n", true);
+    ui.end()?;
+    ui::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,2 +1,5 @@
-//! The command line.
-fn main() {}
+//! The command line; see the library.
+
+fn main() -> std::process::ExitCode {
+    ipc_bench::main()
+}

@@ -1,0 +1,247 @@
+//! All that can be measured.
+
+use std::fmt;
+
+use ipc_core::{Duplex, Receiver, Sender};
+use ipc_fifo::FifoOptions;
+use ipc_msgqueue::QueueOptions;
+use ipc_pipe::PipeOptions;
+use ipc_shm::ShmOptions;
+use ipc_socket::{Kind, SocketOptions};
+
+use crate::Result;
+use crate::cells::{Ends, Pair};
+use crate::floors;
+use crate::plan::{Cell, Pattern, Placement, Polling};
+
+/// A mechanism of the toolkit, or a floor.
+pub struct Mechanism {
+    /// Its name on the command line and in results.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub about: &'static str,
+    /// What it can do.
+    pub patterns: &'static [Pattern],
+    /// What it is compared with; a floor with nothing.
+    pub floor: Floor,
+    /// How its ends wait, when asked for a way: `None` is in the kernel, at once, without a choice.
+    pub spin: fn(Polling) -> Option<Polling>,
+    /// What a row asks for beyond the defaults.
+    pub asks: fn(&Cell) -> Option<String>,
+    /// Makes the two ends of a cell.
+    pub connect: fn(&Cell) -> Result<Box<dyn Ends>>,
+}
+
+/// What a mechanism is compared with.
+#[derive(Clone, Copy, Debug)]
+pub enum Floor {
+    /// It is one itself.
+    Itself,
+    /// The same calls without the mechanism.
+    Raw(&'static str),
+    /// A ring that spins, for polling ends on two cores; else one that sleeps.
+    Ring(&'static str, &'static str),
+}
+
+/// The longest message that default buffers surely carry; beyond it a row asks for more.
+const DEFAULT_RING: usize = 1 << 20;
+const DEFAULT_PACKET: usize = 128 << 10;
+
+/// All of them: each mechanism, then its floors.
+pub static ALL: &[Mechanism] = &[
+    mechanism(
+        "pipe",
+        "ipc-pipe: two anonymous pipes",
+        Floor::Raw("raw-pipe"),
+        |cell| pair(PipeOptions::new().spin(cell.policy()).pair()),
+    ),
+    floor("raw-pipe", "write(2) and read(2) on pipes", floors::pipe),
+    mechanism(
+        "fifo",
+        "ipc-fifo: two private FIFOs",
+        Floor::Raw("raw-fifo"),
+        |cell| pair(FifoOptions::new().spin(cell.policy()).pair()),
+    ),
+    floor("raw-fifo", "write(2) and read(2) on FIFOs", floors::fifo),
+    mechanism(
+        "msgqueue",
+        "ipc-msgqueue: two SysV queues",
+        Floor::Raw("raw-sysv"),
+        |cell| pair(QueueOptions::new().spin(cell.policy()).pair()),
+    ),
+    floor("raw-sysv", "msgsnd(2) and msgrcv(2)", floors::sysv),
+    Mechanism {
+        asks: |cell| (cell.size > DEFAULT_RING).then(|| "rings of two messages".to_owned()),
+        ..mechanism(
+            "shm",
+            "ipc-shm: two rings in shared memory",
+            RINGS,
+            |cell| {
+                let options = ShmOptions::new().spin(cell.policy());
+                pair(match cell.size {
+                    0..=DEFAULT_RING => options.pair(),
+                    size => options.max_len(size).pair(),
+                })
+            },
+        )
+    },
+    Mechanism {
+        spin: always,
+        ..floor(
+            "raw-ring",
+            "a textbook ring in shared memory, spinning",
+            floors::ring,
+        )
+    },
+    Mechanism {
+        spin: never,
+        ..floor(
+            "raw-futex-ring",
+            "the same ring, sleeping at once",
+            floors::futex_ring,
+        )
+    },
+    mechanism(
+        "unix",
+        "ipc-socket: AF_UNIX stream",
+        Floor::Raw("raw-unix"),
+        |cell| socket(Kind::Unix, cell),
+    ),
+    floor(
+        "raw-unix",
+        "send(2) and recv(2), AF_UNIX stream",
+        floors::unix,
+    ),
+    Mechanism {
+        asks: |cell| {
+            (cell.size > DEFAULT_PACKET).then(|| "a send buffer that takes a packet".to_owned())
+        },
+        ..mechanism(
+            "seqpacket",
+            "ipc-socket: AF_UNIX seqpacket",
+            Floor::Raw("raw-seqpacket"),
+            |cell| socket(Kind::Seqpacket, cell),
+        )
+    },
+    floor(
+        "raw-seqpacket",
+        "send(2) and recv(2), AF_UNIX seqpacket",
+        floors::seqpacket,
+    ),
+    mechanism(
+        "tcp",
+        "ipc-socket: TCP over loopback",
+        Floor::Raw("raw-tcp"),
+        |cell| socket(Kind::Tcp, cell),
+    ),
+    floor(
+        "raw-tcp",
+        "send(2) and recv(2), TCP over loopback",
+        floors::tcp,
+    ),
+    Mechanism {
+        spin: always,
+        patterns: &[Pattern::RoundTrip],
+        ..floor(
+            "raw-cacheline",
+            "a cache line each way between two cores",
+            floors::line,
+        )
+    },
+    Mechanism {
+        spin: never,
+        patterns: &[Pattern::Stream],
+        ..floor("raw-memcpy", "memcpy(3) on one core", floors::memcpy)
+    },
+];
+
+const RINGS: Floor = Floor::Ring("raw-ring", "raw-futex-ring");
+
+/// The one of this name.
+pub fn find(name: &str) -> Option<&'static Mechanism> {
+    ALL.iter().find(|mechanism| mechanism.name == name)
+}
+
+impl Mechanism {
+    /// Whether it is a floor.
+    pub fn is_floor(&self) -> bool {
+        matches!(self.floor, Floor::Itself)
+    }
+
+    /// The name of the floor that a row is compared with.
+    pub fn floor_of(&self, placement: Placement, spin: Option<Polling>) -> Option<&'static str> {
+        match self.floor {
+            Floor::Itself => None,
+            Floor::Raw(name) => Some(name),
+            Floor::Ring(spinning, sleeping) => {
+                let sleeps = placement == Placement::Same || spin == Some(Polling::Never);
+                Some(if sleeps { sleeping } else { spinning })
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Mechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+const fn mechanism(
+    name: &'static str,
+    about: &'static str,
+    floor: Floor,
+    connect: fn(&Cell) -> Result<Box<dyn Ends>>,
+) -> Mechanism {
+    Mechanism {
+        name,
+        about,
+        patterns: Pattern::ALL,
+        floor,
+        spin: Some,
+        asks: |_| None,
+        connect,
+    }
+}
+
+const fn floor(
+    name: &'static str,
+    about: &'static str,
+    connect: fn(&Cell) -> Result<Box<dyn Ends>>,
+) -> Mechanism {
+    Mechanism {
+        spin: polled_or_not,
+        ..mechanism(name, about, Floor::Itself, connect)
+    }
+}
+
+fn polled_or_not(asked: Polling) -> Option<Polling> {
+    (asked == Polling::Always).then_some(asked)
+}
+
+#[expect(clippy::unnecessary_wraps)] // as all that say how an end waits
+fn always(_: Polling) -> Option<Polling> {
+    Some(Polling::Always)
+}
+
+fn never(_: Polling) -> Option<Polling> {
+    None
+}
+
+/// The ends that a `pair()` made.
+fn pair<S, R>(made: ipc_core::Result<(Duplex<S, R>, Duplex<S, R>)>) -> Result<Box<dyn Ends>>
+where
+    S: Sender + 'static,
+    R: Receiver + 'static,
+{
+    Ok(Box::new(Pair::new(made?)))
+}
+
+fn socket(kind: Kind, cell: &Cell) -> Result<Box<dyn Ends>> {
+    let options = SocketOptions::new().kind(kind).spin(cell.policy());
+    pair(if kind == Kind::Seqpacket && cell.size > DEFAULT_PACKET {
+        options.max_len(cell.size).pair()
+    } else {
+        options.pair()
+    })
+}

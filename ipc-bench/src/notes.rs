@@ -1,0 +1,112 @@
+//! What stands above and below the table: on what was measured, and what to keep in mind.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use crate::plan::{Plan, Verify};
+use crate::results::{Missing, Run};
+use crate::table::{median, range};
+use crate::units::{bytes, digits, time_unit, with_unit};
+
+/// On what, and how.
+pub(crate) fn heading(run: &Run, plan: &Plan) -> String {
+    let machine = &run.machine;
+    let guest = if machine.guest { ", virtual" } else { "" };
+    let cores = match machine.cores {
+        1 => "1 core".to_owned(),
+        n => format!("{n} cores"),
+    };
+    let names = |names: Vec<&str>| names.join(", ");
+    let verified = match plan.verify {
+        Verify::Sample => "every message checked",
+        Verify::Full => "every byte of every message checked",
+    };
+    let seconds = plan.time.as_secs_f64();
+    let repeated = match plan.repeat {
+        1 => String::new(),
+        n => format!(", medians of {n} repetitions"),
+    };
+    format!(
+        "{}, {cores}{guest}, {} {}\n\
+         two processes, placement {}, spin {}, {seconds} s a cell{repeated}, {verified}\n",
+        machine.cpu,
+        machine.kernel,
+        machine.arch,
+        names(plan.placements.iter().map(|p| p.name()).collect()),
+        names(plan.spins.iter().map(|s| s.name()).collect()),
+    )
+}
+
+/// What to keep in mind.
+pub(crate) fn notes(run: &Run) -> String {
+    let mut text = String::from("\n");
+    if run
+        .results
+        .iter()
+        .any(|row| !row.mechanism.starts_with("raw-"))
+    {
+        text += "of floor: p50, or msg/s, divided by that of the raw floor printed below it \
+                 (the ring that polls as it does)\n";
+    }
+    let probes: Vec<f64> = run
+        .results
+        .iter()
+        .filter_map(|row| row.core_to_core_ns)
+        .collect();
+    if let Some(middle) = median(&probes) {
+        let time = |ns| with_unit(ns, time_unit(ns));
+        let (least, most) = range(&probes);
+        let _ = writeln!(
+            text,
+            "core to core: a cache line took {} there and back ({} to {}), probed around each cell",
+            time(middle),
+            time(least),
+            time(most)
+        );
+    }
+    let _ = writeln!(
+        text,
+        "clock: reading it costs {} ns, which each round trip includes",
+        digits(run.machine.clock_ns)
+    );
+    text + &asks(run) + &missing("cannot carry", &run.refused) + &missing("FAILED", &run.failed)
+}
+
+/// What rows ask for beyond the defaults.
+fn asks(run: &Run) -> String {
+    let mut asked = BTreeMap::<_, Vec<usize>>::new();
+    for row in &run.results {
+        if let Some(what) = &row.asks {
+            let sizes = asked.entry((&row.mechanism, what)).or_default();
+            if !sizes.contains(&row.size) {
+                sizes.push(row.size);
+            }
+        }
+    }
+    let mut text = String::new();
+    for ((mechanism, what), sizes) in asked {
+        let sizes: Vec<_> = sizes.into_iter().map(bytes).collect();
+        let _ = writeln!(text, "{mechanism} at {}: asks for {what}", sizes.join(", "));
+    }
+    text
+}
+
+/// A line for each mechanism, size and reason.
+fn missing(verdict: &str, cells: &[Missing]) -> String {
+    let mut lines = Vec::new();
+    for cell in cells {
+        let (name, size) = (&cell.mechanism, bytes(cell.size));
+        let line = match verdict {
+            "FAILED" => format!(
+                "{name} FAILED at {size}, {}: {}\n",
+                cell.pattern.name(),
+                cell.reason
+            ),
+            _ => format!("{name} {verdict} {size}: {}\n", cell.reason),
+        };
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.concat()
+}

@@ -1,0 +1,69 @@
+//! Which cores the processes of a cell run on.
+
+use std::fs;
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+
+use crate::Result;
+use crate::cells::Role;
+use crate::plan::Placement;
+
+/// The cores that this process may use.  `sched_getaffinity(2)`
+pub(crate) fn allowed() -> Result<Vec<usize>> {
+    let set = sched_getaffinity(Pid::from_raw(0))?;
+    Ok((0..CpuSet::count())
+        .filter(|&core| set.is_set(core).unwrap_or(false))
+        .collect())
+}
+
+/// The first core and the next that is not the same one's second thread; `None` if there is one
+/// core only.
+pub(crate) fn two_cores() -> Result<Option<[usize; 2]>> {
+    let cores = allowed()?;
+    let Some((&first, others)) = cores.split_first() else {
+        return Ok(None);
+    };
+    let path = format!("/sys/devices/system/cpu/cpu{first}/topology/thread_siblings_list");
+    let siblings = fs::read_to_string(path).map_or_else(|_| vec![first], |text| parse_list(&text));
+    let second = others.iter().find(|core| !siblings.contains(core));
+    Ok(second.or(others.first()).map(|&second| [first, second]))
+}
+
+/// Puts this process where its part of a cell is to run.  `sched_setaffinity(2)`
+pub(crate) fn enter(placement: Placement, role: Role) -> Result<()> {
+    let core = match (placement, role) {
+        (Placement::Free, _) => return Ok(()),
+        (Placement::Split, _) => {
+            let cores = two_cores()?.ok_or("placement split needs two cores")?;
+            cores[usize::from(role == Role::Peer)]
+        }
+        (Placement::Same, _) => *allowed()?.first().ok_or("no core is allowed")?,
+    };
+    let mut set = CpuSet::new();
+    set.set(core)?;
+    sched_setaffinity(Pid::from_raw(0), &set)?;
+    Ok(())
+}
+
+/// A kernel's list of numbers: `0,4-6`.
+fn parse_list(text: &str) -> Vec<usize> {
+    let range = |part: &str| {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        Some(from.parse().ok()?..=to.parse().ok()?)
+    };
+    let parts = text.trim().split(',');
+    parts.filter_map(range).flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_lists() {
+        assert_eq!(parse_list("0\n"), [0]);
+        assert_eq!(parse_list("0,4-6,9\n"), [0, 4, 5, 6, 9]);
+        assert!(parse_list("").is_empty());
+    }
+}
