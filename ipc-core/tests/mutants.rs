@@ -7,9 +7,9 @@ use std::process::{self, ExitCode};
 use std::thread;
 use std::time::Duration;
 
-use ipc_core::conformance::{Case, CountingAllocator, run, suite};
+use ipc_core::conformance::{Case, CountingAllocator, ready_suite, run, suite};
 
-use faulty::Fault;
+use faulty::{Fault, hasty};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -127,6 +127,12 @@ fn main() -> ExitCode {
         let name = format!("{clause}::{fault:?}");
         Case::new(name.leak(), move || must_fail(clause, fault, outcome))
     }));
+    for clause in ready_suite(hasty::channel) {
+        let name = format!("{}::Hasty", clause.name());
+        cases.push(Case::new(name.leak(), move || {
+            fail(&clause, Outcome::Hangs);
+        }));
+    }
     run(cases)
 }
 
@@ -149,6 +155,11 @@ fn must_fail(name: &str, fault: Fault, outcome: Outcome) {
         .iter()
         .find(|case| case.name() == name)
         .expect("a clause of this name");
+    fail(clause, outcome);
+}
+
+/// Fails unless `clause` does.
+fn fail(clause: &Case, outcome: Outcome) {
     if let Outcome::Hangs = outcome {
         thread::spawn(|| {
             thread::sleep(Duration::from_secs(3));
@@ -156,10 +167,7 @@ fn must_fail(name: &str, fault: Fault, outcome: Outcome) {
         });
     }
     let outcome = catch_unwind(AssertUnwindSafe(|| clause.call()));
-    assert!(
-        outcome.is_err(),
-        "{name} does not find that the channel {fault:?}"
-    );
+    assert!(outcome.is_err(), "{clause:?} does not find the fault");
 }
 
 fn faulty_suite(fault: Fault) -> Vec<Case> {

@@ -10,6 +10,7 @@ mod isolated;
 pub mod kill;
 mod messages;
 mod peers;
+mod readiness;
 pub mod reference;
 mod resources;
 mod support;
@@ -21,7 +22,7 @@ use std::fmt::Debug;
 pub use isolated::{Case, run, skip};
 pub use sys::{CountingAllocator, allocations, take_largest_allocation};
 
-use crate::{Channel, Receiver, Sender};
+use crate::{Channel, Ready, Receiver, Sender};
 
 /// What every half and every endpoint is, by clause 6: it moves to another thread, and it prints.
 pub trait Half: Debug + Send + 'static {}
@@ -31,7 +32,8 @@ impl<T: Debug + Send + 'static> Half for T {}
 /// Expands to the `main` of a test binary that runs every clause over these constructors, each
 /// isolated as [`cases!`](crate::cases!) does.
 ///
-/// `except` names the clauses that the mechanism cannot keep. They are listed as ignored, and
+/// `ready` is a constructor of halves that are [`Ready`], where they are; the clauses of readiness
+/// are run over it. `except` names the clauses that the mechanism cannot keep. They are listed as ignored, and
 /// `--ignored` shows that they still fail.
 ///
 /// ```no_run
@@ -49,6 +51,7 @@ macro_rules! conformance {
     (
         channel: $channel:expr,
         pair: $pair:expr
+        $(, ready: $ready:expr)?
         $(, except: [$($clause:tt),* $(,)?])?
         $(,)?
     ) => {
@@ -58,10 +61,10 @@ macro_rules! conformance {
 
         fn main() -> ::std::process::ExitCode {
             let exceptions: &[&str] = &[$($(::std::stringify!($clause)),*)?];
-            $crate::conformance::run($crate::conformance::except(
-                $crate::conformance::suite($channel, $pair),
-                exceptions,
-            ))
+            #[allow(unused_mut)]
+            let mut suite = $crate::conformance::suite($channel, $pair);
+            $(suite.extend($crate::conformance::ready_suite($ready));)?
+            $crate::conformance::run($crate::conformance::except(suite, exceptions))
         }
     };
 }
@@ -136,6 +139,22 @@ where
             endpoints_close_on_exec,
             a_dropped_pair_leaves_nothing;
     }
+}
+
+/// The clauses of readiness, over a constructor of halves that are [`Ready`].
+pub fn ready_suite<S, R>(channel: impl Fn() -> (S, R) + Copy + 'static) -> Vec<Case>
+where
+    S: Sender + Ready + Half,
+    R: Receiver + Ready + Half,
+{
+    vec![
+        Case::new("no_edge_is_missed_by_a_receiver", move || {
+            readiness::no_edge_is_missed_by_a_receiver(channel);
+        }),
+        Case::new("no_edge_is_missed_by_a_sender", move || {
+            readiness::no_edge_is_missed_by_a_sender(channel);
+        }),
+    ]
 }
 
 /// The suite with these clauses, identifiers or strings, listed as ignored.

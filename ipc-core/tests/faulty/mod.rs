@@ -1,8 +1,9 @@
 //! The reference channel with one fault at a time: what the suite must not let pass.
 
-use std::fmt;
+pub(crate) mod hasty;
+
 use std::fs::File;
-use std::mem;
+use std::{fmt, mem};
 
 use ipc_core::conformance::reference::{self, ReferenceReceiver, ReferenceSender};
 use ipc_core::{Duplex, Error, Receiver, Result, Sender, Wait};
