@@ -3,7 +3,7 @@
 //!
 //! A clause is a function over a constructor. It knows nothing but the traits, so that whoever
 //! passes is a sibling. [`conformance!`](crate::conformance!) makes a test binary of the suite, and
-//! [`reference`] is the plainest channel that passes it.
+//! [`mod@reference`] is the plainest channel that passes it.
 
 mod deadlines;
 mod isolated;
