@@ -1,6 +1,6 @@
 //! Waiting for a queue, which has neither a descriptor nor a call with a deadline.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipc_core::spin::Poller;
 use ipc_core::{Result, Spin, Wait};
@@ -59,9 +59,11 @@ impl<T, F: FnMut(c_int) -> Result<Option<T>>> Waiter<F, T> {
     }
 
     fn sleep(&mut self, wait: Wait) -> Result<()> {
-        match wait.remaining() {
-            None => self.done = (self.call)(BLOCK)?,
-            Some(left) => {
+        match wait {
+            Wait::Never => {} // a look notices all that there is to notice
+            Wait::Forever => self.done = (self.call)(BLOCK)?,
+            Wait::Until(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
                 std::thread::sleep(self.nap.min(left));
                 self.nap = (self.nap * 2).min(LONGEST_NAP);
             }

@@ -3,6 +3,7 @@
 mod support;
 
 use std::io::ErrorKind;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use ipc_msgqueue::{
@@ -117,22 +118,29 @@ fn times_out(operation: impl FnOnce() -> ipc_msgqueue::Result<()>) {
     assert!(matches!(operation(), Err(Error::TimedOut)));
 }
 
-/// What waits without a deadline is not ended by signals, and loses nothing to them.
+/// What waits without a deadline, to send or to receive, is not ended by signals, and loses nothing
+/// to them.
 fn signals_end_no_wait() {
+    const PAUSE: Duration = Duration::from_micros(500);
     for spin in [Spin::Adaptive, Spin::Never] {
         let options = QueueOptions::new().capacity(100).spin(spin);
         let (child, mut end) = ipc_process::fork(options.pair().unwrap(), |mut end| {
             let _storm = Storm::start();
-            for _ in 0..200 {
-                let number = end.recv().unwrap()[0];
+            for number in 0..200 {
+                sleep(PAUSE); // while the other waits for room
+                assert_eq!(end.recv().unwrap(), [number; 60]);
+            }
+            for number in 0..200 {
+                sleep(PAUSE); // while the other waits for a message
                 end.send(&[number; 60]).unwrap();
             }
         })
         .unwrap();
         let _storm = Storm::start();
         for number in 0..200 {
-            std::thread::sleep(Duration::from_micros(500));
-            end.send(&[number]).unwrap();
+            end.send(&[number; 60]).unwrap();
+        }
+        for number in 0..200 {
             assert_eq!(end.recv().unwrap(), [number; 60]);
         }
         child.join().unwrap();
