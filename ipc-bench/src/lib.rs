@@ -41,14 +41,26 @@ pub type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>
 pub fn main() -> ExitCode {
     // Before anything else: what is forked later would have threads and libraries in it.
     let started = start();
-    let cli = Cli::parse();
-    let done = started.and_then(|ui| match &cli.command {
-        None => compare(ui, &cli.options, &[]),
-        Some(Command::Run {
-            mechanisms,
-            options,
-        }) => compare(ui, options, mechanisms),
-        Some(Command::List) => list(ui),
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = started.map(Ui::end);
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let done = started.and_then(|mut ui| {
+        let done = match &cli.command {
+            None => compare(&mut ui, &cli.options, &[]),
+            Some(Command::Run {
+                mechanisms,
+                options,
+            }) => compare(&mut ui, options, mechanisms),
+            Some(Command::List) => list(),
+        };
+        // However it went: the runner cleans up before this process ends.
+        let ended = ui.end();
+        done.and_then(|code| ended.map(|()| code))
     });
     done.unwrap_or_else(|error| {
         eprintln!("error: {error}");
@@ -67,22 +79,23 @@ fn start() -> Result<Ui> {
     })
 }
 
-fn compare(ui: Ui, options: &Options, named: &[String]) -> Result<ExitCode> {
+fn compare(ui: &mut Ui, options: &Options, named: &[String]) -> Result<ExitCode> {
     let plan = options.plan(named)?;
-    // Before the run: a minute later is too late to learn that it cannot be written.
-    let json = options
-        .json
-        .as_ref()
-        .map(|path| File::create(path).map_err(|error| format!("{}: {error}", path.display())));
+    // A minute later is too late to learn that it cannot be written.
+    let json = options.json.as_ref().map(|path| {
+        let file = File::options().create(true).append(true).open(path);
+        file.map_err(|error| format!("{}: {error}", path.display()))
+    });
     let json = json.transpose()?;
     let run = match ui.run(&plan)? {
         Ended::Done(run) => run,
         Ended::Interrupted(signal) => {
-            eprintln!("interrupted, nothing was left behind");
+            eprintln!("interrupted");
             return Ok(ExitCode::from(128 + signal));
         }
     };
     if let Some(file) = json {
+        file.set_len(0)?;
         let mut file = BufWriter::new(file);
         serde_json::to_writer_pretty(&mut file, &run)?;
         file.write_all(b"\n")?;
@@ -98,7 +111,7 @@ fn compare(ui: Ui, options: &Options, named: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-fn list(ui: Ui) -> Result<ExitCode> {
+fn list() -> Result<ExitCode> {
     let mut text = String::new();
     let mut section = |title: &str, floors: bool| {
         text += title;
@@ -110,7 +123,6 @@ fn list(ui: Ui) -> Result<ExitCode> {
     };
     section("mechanisms\n", false);
     section("floors\n", true);
-    ui.end()?;
     ui::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -35,7 +35,7 @@ pub(crate) enum Ended {
 
 impl Ui {
     /// Measures every cell of the plan.
-    pub(crate) fn run(mut self, plan: &Plan) -> Result<Ended> {
+    pub(crate) fn run(&mut self, plan: &Plan) -> Result<Ended> {
         let cells = plan.cells();
         let mut run = Run {
             machine: Machine::look()?,
@@ -52,7 +52,6 @@ impl Ui {
             match self.measure(cell)? {
                 Answer::Signal(signal) => {
                     bar.finish_and_clear();
-                    self.end()?;
                     return Ok(Ended::Interrupted(signal));
                 }
                 Answer::Outcome(Outcome::Measured(measured)) => {
@@ -68,7 +67,6 @@ impl Ui {
             bar.inc(1);
         }
         bar.finish_and_clear();
-        self.end()?;
         Ok(Ended::Done(Box::new(run)))
     }
 
