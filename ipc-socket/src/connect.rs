@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::socket::Socket;
-use crate::{Address, Error, Kind, Result, SocketOptions, Wait, sys};
+use crate::{Address, Error, Kind, Listener, Result, SocketOptions, Wait, sys};
 
 /// How long a connection over the loopback address may take, which the kernel makes at once.
 const LOOPBACK: Duration = Duration::from_secs(10);
@@ -34,14 +34,19 @@ pub(crate) fn loopback(options: &SocketOptions) -> Result<(Socket, Socket)> {
     let listener = options.listen(any_port)?;
     let wait = Wait::from(LOOPBACK);
     let ours = connect(options, listener.address(), wait)?;
+    let theirs = accept_from(&listener, &ours, wait)?;
+    Ok((ours, theirs))
+}
+
+/// The other end of `ours`: somebody else may have been quicker to connect.
+fn accept_from(listener: &Listener, ours: &Socket, wait: Wait) -> Result<Socket> {
     let name = ours
         .local()
         .map_err(|error| ours.error("getsockname", error))?;
     loop {
         let theirs = listener.accept_socket(wait)?;
-        // Somebody else may have been quicker to connect.
         if theirs.peer().is_ok_and(|peer| peer == name) {
-            return Ok((ours, theirs));
+            return Ok(theirs);
         }
     }
 }
@@ -55,4 +60,21 @@ fn explained(error: io::Error) -> io::Error {
         _ => return error,
     };
     io::Error::new(error.kind(), format!("{error}: {advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_at_the_loopback_listener_is_turned_away() {
+        let options = SocketOptions::new();
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listener = options.listen(any_port).unwrap();
+        let _stranger = connect(&options, listener.address(), Wait::Forever).unwrap();
+        let ours = connect(&options, listener.address(), Wait::Forever).unwrap();
+        let theirs = accept_from(&listener, &ours, Wait::Forever).unwrap();
+        assert_eq!(theirs.peer().unwrap(), ours.local().unwrap());
+        assert_eq!(theirs.local().unwrap(), ours.peer().unwrap());
+    }
 }

@@ -34,7 +34,7 @@ impl SocketFile {
             inode: inode(&found),
             maker: process::id(),
         };
-        if found.file_type().is_socket() && found.mode() & 0o777 != MODE {
+        if found.file_type().is_socket() && found.mode() & MODE != MODE {
             // By the descriptor: the name may have come to mean another file.
             let name = format!("/proc/self/fd/{}", opened.as_raw_fd());
             fs::set_permissions(name, Permissions::from_mode(MODE))?;

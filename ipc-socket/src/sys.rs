@@ -13,7 +13,7 @@ use nix::sys::socket::{
     SockaddrStorage, UnixAddr, sockopt,
 };
 use nix::sys::stat;
-use nix::sys::time::TimeVal;
+use nix::sys::time::{TimeVal, TimeValLike};
 
 use crate::{Address, Kind, Wait};
 
@@ -125,10 +125,7 @@ fn set_send_timeout(fd: &OwnedFd, wait: Wait) -> io::Result<()> {
     let left = wait
         .remaining()
         .map_or(Duration::ZERO, |left| left.max(tick));
-    let time = TimeVal::new(
-        libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX),
-        left.subsec_micros().into(),
-    );
+    let time = TimeVal::microseconds(i64::try_from(left.as_micros()).unwrap_or(i64::MAX));
     Ok(socket::setsockopt(fd, sockopt::SendTimeout, &time)?)
 }
 

@@ -1,6 +1,5 @@
 //! What a connection is: one descriptor, half-closed on request, whole to the last message.
 
-use std::collections::HashMap;
 use std::fs;
 use std::net::TcpStream;
 use std::os::fd::{AsFd, AsRawFd};
@@ -147,25 +146,6 @@ fn a_tcp_reset_loses_what_is_under_way() {
     );
 }
 
-/// A pair is connected to itself and to nobody else, however many are made at once.
-fn tcp_pairs_are_not_mixed_up() {
-    let pairs: Vec<_> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| (0..50).map(|_| pair(Kind::Tcp)).collect::<Vec<_>>()))
-            .collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| thread.join().unwrap())
-            .collect()
-    });
-    let mut seen = HashMap::new();
-    for (number, (mut a, mut b)) in pairs.into_iter().enumerate() {
-        a.send(&number.to_ne_bytes()).unwrap();
-        assert_eq!(b.recv().unwrap(), number.to_ne_bytes());
-        seen.insert(number, (a, b));
-    }
-}
-
 fn debug_names_the_socket() {
     for kind in ALL {
         let (a, _b) = pair(kind);
@@ -192,7 +172,6 @@ ipc_core::cases! {
     a_shutdown_sends_the_tail_first,
     a_reset_loses_nothing_that_had_arrived,
     a_tcp_reset_loses_what_is_under_way,
-    tcp_pairs_are_not_mixed_up,
     debug_names_the_socket,
     echo_through_halves,
 }
