@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::mechanisms;
 use crate::payload::{MAX_SIZE, MIN_SIZE};
-use crate::placement;
-use crate::plan::{Pattern, Placement, Plan, Polling, Verify};
+use crate::placement::{self, Placement};
+use crate::plan::{Pattern, Plan, Polling, Verify};
 use crate::units::bytes;
 
 /// Compares IPC mechanisms' latency and throughput across forked processes.
@@ -84,14 +84,9 @@ impl Options {
         let wanted = |name: &str| named.is_empty() || named.iter().any(|n| n == name);
         let mechanisms: Vec<_> = mechanisms::ALL.iter().filter(|m| wanted(m.name)).collect();
         let mut placements = distinct(&self.placement);
-        let two = placement::two_cores()?.is_some();
         if placements.is_empty() {
-            placements.push(if two {
-                Placement::Split
-            } else {
-                Placement::Same
-            });
-        } else if placements.contains(&Placement::Split) && !two {
+            placements.push(Placement::here()?);
+        } else if placements.contains(&Placement::Split) && placement::two_cores()?.is_none() {
             return Err(
                 "placement split needs two cores, and this process may use one: \
                         try --placement same"

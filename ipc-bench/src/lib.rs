@@ -11,7 +11,7 @@ pub mod mechanisms;
 mod meeting;
 mod notes;
 pub mod payload;
-mod placement;
+pub mod placement;
 pub mod plan;
 mod results;
 mod runner;

@@ -12,7 +12,8 @@ use ipc_socket::{Kind, SocketOptions};
 use crate::Result;
 use crate::cells::{Ends, Pair};
 use crate::floors;
-use crate::plan::{Cell, Pattern, Placement, Polling};
+use crate::placement::Placement;
+use crate::plan::{Cell, Pattern, Polling};
 
 /// A mechanism of the toolkit, or a floor.
 pub struct Mechanism {

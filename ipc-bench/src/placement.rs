@@ -2,12 +2,48 @@
 
 use std::fs;
 
+use clap::ValueEnum;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::cells::Role;
-use crate::plan::Placement;
+
+/// Which cores the two processes of a cell run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Placement {
+    /// Two cores, one each.
+    Split,
+    /// One core for both.
+    Same,
+    /// Wherever the kernel puts them.
+    Free,
+}
+
+impl Placement {
+    /// The one to measure by on this machine: split, if there are two cores.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not tell.
+    pub fn here() -> Result<Self> {
+        Ok(match two_cores()? {
+            Some(_) => Placement::Split,
+            None => Placement::Same,
+        })
+    }
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Placement::Split => "split",
+            Placement::Same => "same",
+            Placement::Free => "free",
+        }
+    }
+}
 
 /// The cores that this process may use.  `sched_getaffinity(2)`
 pub(crate) fn allowed() -> Result<Vec<usize>> {
@@ -31,7 +67,11 @@ pub(crate) fn two_cores() -> Result<Option<[usize; 2]>> {
 }
 
 /// Puts this process where its part of a cell is to run.  `sched_setaffinity(2)`
-pub(crate) fn enter(placement: Placement, role: Role) -> Result<()> {
+///
+/// # Errors
+///
+/// If there are not enough cores, or the kernel refuses.
+pub fn enter(placement: Placement, role: Role) -> Result<()> {
     let core = match (placement, role) {
         (Placement::Free, _) => return Ok(()),
         (Placement::Split, _) => {

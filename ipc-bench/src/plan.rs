@@ -7,6 +7,7 @@ use ipc_core::Spin;
 use serde::{Deserialize, Serialize};
 
 use crate::mechanisms::Mechanism;
+use crate::placement::Placement;
 
 /// What the two processes do with their ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -16,18 +17,6 @@ pub enum Pattern {
     RoundTrip,
     /// One message after the other, one way.
     Stream,
-}
-
-/// Which cores the two processes run on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Placement {
-    /// Two cores, one each.
-    Split,
-    /// One core for both.
-    Same,
-    /// Wherever the kernel puts them.
-    Free,
 }
 
 /// How the ends wait: [`Spin`], for the command line and for JSON.
@@ -147,17 +136,6 @@ impl Pattern {
         match self {
             Pattern::RoundTrip => "round-trip",
             Pattern::Stream => "stream",
-        }
-    }
-}
-
-impl Placement {
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Placement::Split => "split",
-            Placement::Same => "same",
-            Placement::Free => "free",
         }
     }
 }

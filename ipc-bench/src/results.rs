@@ -5,7 +5,8 @@ use serde::Serialize;
 use crate::cells::Latency;
 use crate::machine::Machine;
 use crate::mechanisms;
-use crate::plan::{Cell, Pattern, Placement, Plan, Polling, Verify};
+use crate::placement::Placement;
+use crate::plan::{Cell, Pattern, Plan, Polling, Verify};
 use crate::runner::Measured;
 
 /// One measured cell. Sizes are in bytes; a round trip is one message there and the same one back,

@@ -19,8 +19,8 @@ use crate::Result;
 use crate::cells::{Ends, Figures, Part, Role};
 use crate::mechanisms;
 use crate::meeting::Meeting;
-use crate::placement;
-use crate::plan::{Cell, Placement};
+use crate::placement::{self, Placement};
+use crate::plan::Cell;
 use crate::signals::Signals;
 
 /// How long a cell may take beyond its time.

@@ -3,7 +3,8 @@
 use crate::cells::Latency;
 use crate::grid::{Grid, Weight};
 use crate::mechanisms::Mechanism;
-use crate::plan::{Pattern, Placement, Plan, Polling};
+use crate::placement::Placement;
+use crate::plan::{Pattern, Plan, Polling};
 use crate::results::Row;
 use crate::units::{Unit, bytes, digits, rate_unit, time_unit, with_unit};
 

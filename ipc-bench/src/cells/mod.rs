@@ -145,7 +145,8 @@ mod tests {
     use ipc_core::{Error, Wait};
 
     use super::*;
-    use crate::plan::{Placement, Verify};
+    use crate::placement::Placement;
+    use crate::plan::Verify;
 
     /// What happens to the messages on their way.
     type Fault = fn(number: usize, msg: &mut Vec<u8>);
@@ -210,8 +211,7 @@ mod tests {
         let gone = |error: &String| *error == Error::Disconnected.to_string();
         match (driver, peer) {
             (Err(error), Err(other)) if gone(&error) => Err(other),
-            (Err(error), _) => Err(error),
-            (Ok(_), Err(error)) => Err(error),
+            (Err(error), _) | (Ok(_), Err(error)) => Err(error),
             (Ok(part), Ok(_)) => Ok(part),
         }
     }
