@@ -239,23 +239,23 @@ fn spin<T>(
 
 /// Something that is left out 1, 3, 7, 15, 31 times after misses in a row.
 #[derive(Debug, Default)]
-struct Backoff {
+pub(crate) struct Backoff {
     skips: u32,
     left: u32,
 }
 
 impl Backoff {
-    fn allows(&mut self) -> bool {
+    pub(crate) fn allows(&mut self) -> bool {
         let allowed = self.left == 0;
         self.left = self.left.saturating_sub(1);
         allowed
     }
 
-    fn hit(&mut self) {
+    pub(crate) fn hit(&mut self) {
         *self = Backoff::default();
     }
 
-    fn miss(&mut self) {
+    pub(crate) fn miss(&mut self) {
         self.skips = (self.skips * 2 + 1).min(31);
         self.left = self.skips;
     }

@@ -18,6 +18,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod lag;
 mod pipe;
 mod receiver;
 mod sender;

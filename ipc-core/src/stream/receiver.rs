@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
+use super::lag::Lag;
 use super::shared::{Drive, Input, TakeIn};
 use super::{Mode, Source};
 use crate::frame::{Decoder, HEADER_LEN, LARGEST_MAX_LEN, Oversize};
@@ -27,6 +28,7 @@ impl<R: Source> FramedReceiver<R> {
                 input: Arc::new(Input::new(io, HEADER_LEN + max_len)),
                 output: None,
                 decoder: Decoder::new(max_len),
+                lag: Lag::default(),
                 end: None,
             },
             poller: Poller::new(spin, Look::Call),
@@ -94,6 +96,9 @@ impl<R: Source> Receiver for FramedReceiver<R> {
                 self.flow.sleep(wait)?; // somebody else made it non-blocking
             }
             return Ok(());
+        }
+        if self.poller.spin() == Spin::Adaptive && wait != Wait::Never {
+            self.flow.lag.wait();
         }
         match self.flow.fill(Mode::Now)? {
             Some(()) => Ok(()),
@@ -168,6 +173,7 @@ struct Inflow<R> {
     input: Arc<Input<R>>,
     output: Option<Weak<dyn Drive>>,
     decoder: Decoder,
+    lag: Lag,
     end: Option<End>,
 }
 
@@ -177,7 +183,11 @@ impl<R: Source> Inflow<R> {
     fn next(&mut self) -> Result<bool> {
         match self.decoder.next() {
             Ok(false) if self.end.is_some() => Err(self.ended()),
-            Ok(found) => Ok(found),
+            Ok(true) => {
+                self.lag.took();
+                Ok(true)
+            }
+            Ok(false) => Ok(false),
             Err(Oversize { claimed }) => {
                 let max = self.decoder.max_len();
                 let reason = format!("a frame header claims {claimed} bytes, max_len is {max}");
@@ -197,6 +207,7 @@ impl<R: Source> Inflow<R> {
                 }
                 Ok(len) => {
                     self.decoder.filled(len);
+                    self.lag.read(len);
                     if self.next()? {
                         return Ok(Some(()));
                     }

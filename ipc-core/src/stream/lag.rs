@@ -1,0 +1,86 @@
+//! Letting frames gather. A receiver that reads after every message takes the stream's lock from
+//! its sender each time; one that comes a little later finds many.
+
+use std::hint;
+use std::time::{Duration, Instant};
+
+use crate::spin::Backoff;
+
+/// A read of this many bytes is worth its call: no need to wait for more.
+const ENOUGH: usize = 4 << 10;
+/// How long a receiver waits before a read, at first and at most.
+const SHORTEST: Duration = Duration::from_micros(1);
+const LONGEST: Duration = Duration::from_micros(8);
+
+/// How long a receiver waits before it reads again, learned from what that brought.
+///
+/// Between requests and replies it brings nothing, and is tried once in 32 reads.
+#[derive(Debug)]
+pub(super) struct Lag {
+    length: Duration,
+    /// Whether the last read was waited for.
+    waited: bool,
+    backoff: Backoff,
+    /// Bytes of the last read.
+    len: usize,
+    /// Frames taken since.
+    frames: u32,
+    /// Bytes that a read brought when the lag grew last.
+    grown: usize,
+}
+
+impl Default for Lag {
+    fn default() -> Self {
+        Lag {
+            length: SHORTEST,
+            waited: false,
+            backoff: Backoff::default(),
+            len: 0,
+            frames: 0,
+            grown: 0,
+        }
+    }
+}
+
+impl Lag {
+    /// Waits before a read, if the reads before say that it pays.
+    #[inline]
+    pub(super) fn wait(&mut self) {
+        if std::mem::take(&mut self.waited) {
+            self.learn();
+        }
+        if self.len < ENOUGH && self.backoff.allows() {
+            let end = Instant::now() + self.length;
+            while Instant::now() < end {
+                hint::spin_loop();
+            }
+            self.waited = true;
+        }
+    }
+
+    /// Notes a read of `len` bytes.
+    #[inline]
+    pub(super) fn read(&mut self, len: usize) {
+        self.len = len;
+        self.frames = 0;
+    }
+
+    /// Notes that a frame was taken.
+    #[inline]
+    pub(super) fn took(&mut self) {
+        self.frames += 1;
+    }
+
+    fn learn(&mut self) {
+        if self.frames < 2 {
+            self.backoff.miss();
+            (self.length, self.grown) = (SHORTEST, 0);
+        } else if self.len < ENOUGH && self.len > self.grown + self.grown / 4 {
+            self.backoff.hit();
+            (self.length, self.grown) = ((self.length * 2).min(LONGEST), self.len);
+        } else if self.len < ENOUGH {
+            self.backoff.hit();
+            self.length = (self.length / 2).max(SHORTEST); // twice as long brought no more
+        }
+    }
+}
