@@ -16,7 +16,7 @@ pub(crate) fn heading(run: &Run, plan: &Plan) -> String {
         1 => "1 core".to_owned(),
         n => format!("{n} cores"),
     };
-    let names = |names: Vec<&str>| names.join(", ");
+    let names = |names: Vec<&str>| names.join("/");
     let verified = match plan.verify {
         Verify::Sample => "every message checked",
         Verify::Full => "every byte of every message checked",
@@ -45,8 +45,9 @@ pub(crate) fn notes(run: &Run) -> String {
         .iter()
         .any(|row| !row.mechanism.starts_with("raw-"))
     {
-        text += "of floor: p50, or msg/s, divided by that of the raw floor printed below it \
-                 (the ring that polls as it does)\n";
+        text += "of floor: p50 (under 1 is quicker), or msg/s (over 1 is quicker), divided by the \
+                 floor's below; that of shm\nis raw-ring where both have a core and it polls, else \
+                 raw-futex-ring\n";
     }
     let probes: Vec<f64> = run
         .results

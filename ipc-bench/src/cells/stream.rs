@@ -36,12 +36,14 @@ fn send_for<S: Sender>(
 ) -> Result<()> {
     let messages = (BYTES_PER_LOOK / size).clamp(1, MESSAGES_PER_LOOK);
     let end = Instant::now() + time;
-    while Instant::now() < end {
+    loop {
         for _ in 0..messages {
             sender.send(out.advance())?;
         }
+        if Instant::now() >= end {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 /// Receives and checks until the end mark; the rate is that between the two marks.
