@@ -3,4 +3,5 @@
 ipc_core::conformance! {
     channel: || ipc_shm::channel().unwrap(),
     pair: || ipc_shm::pair().unwrap(),
+    ready: || ipc_shm::channel().unwrap(),
 }

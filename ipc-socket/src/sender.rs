@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::half::SendingHalf;
+use crate::half::{Half, SendingHalf};
 use crate::{Inherit, Interest, Kind, Ready, Result, Sender, Wait};
 
 /// The sending half of a connection.
@@ -56,9 +56,13 @@ impl Ready for SocketSender {
         (self.as_fd(), Interest::Write)
     }
 
-    /// Room is the kernel's to tell: never ready before it says so.
+    /// Room is the kernel's to tell: never ready before it says so. What has arrived at the same
+    /// endpoint is taken in, since the peer may be waiting for room, too.
     fn arm(&mut self) -> Result<bool> {
-        Ok(false)
+        match &mut self.inner {
+            Half::Stream(half) => half.arm(),
+            Half::Packet(_) => Ok(false),
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::thread;
 use std::time::Duration;
 
-use ipc_socket::{Channel, Error, Kind, Receiver, Sender, SocketDuplex, SocketOptions, Wait};
+use ipc_socket::{
+    Channel, Error, Kind, Ready, Receiver, Sender, SocketDuplex, SocketOptions, Wait,
+};
 
 const ALL: [Kind; 3] = [Kind::Unix, Kind::Seqpacket, Kind::Tcp];
 const MOMENT: Duration = Duration::from_millis(50);
@@ -51,6 +53,24 @@ fn a_description_stays_blocking() {
             let flags = i32::from_str_radix(flags.unwrap().trim(), 8).unwrap();
             assert_eq!(flags & libc::O_NONBLOCK, 0, "{kind}");
         }
+    }
+}
+
+/// What an event loop does with two ends that each owe a tail.
+fn arming_a_sender_makes_room_for_its_peer() {
+    for kind in [Kind::Unix, Kind::Tcp] {
+        let (mut a, mut b) = pair(kind);
+        let large = vec![7; 12 << 20];
+        a.try_send(&large).unwrap();
+        b.try_send(&large).unwrap();
+        let mut left = 100_000;
+        while a.flush(Wait::Never).is_err() | b.flush(Wait::Never).is_err() {
+            assert!(!a.sender().arm().unwrap() && !b.sender().arm().unwrap());
+            left -= 1;
+            assert!(left > 0, "{kind}: both ends wait for room");
+        }
+        assert_eq!(a.recv().unwrap(), large);
+        assert_eq!(b.recv().unwrap(), large);
     }
 }
 
@@ -167,6 +187,7 @@ fn echo_through_halves() {
 ipc_core::cases! {
     a_connection_costs_one_descriptor,
     a_description_stays_blocking,
+    arming_a_sender_makes_room_for_its_peer,
     tcp_sends_at_once,
     a_shutdown_ends_one_direction,
     a_shutdown_sends_the_tail_first,
