@@ -9,8 +9,8 @@ use crate::{Duplex, Error, Result, ShmDuplex, ShmReceiver, ShmSender, Spin, sys}
 /// The largest capacity of a ring in bytes: 1 GiB.
 pub const MAX_CAPACITY: usize = 1 << 30;
 
-/// The longest message that a default ring must carry.
-const DEFAULT_MAX_LEN: usize = 1 << 20;
+/// Small enough that both rings of a pair stay in a processor's own cache.
+const DEFAULT_CAPACITY: usize = 1 << 20;
 
 /// How rings are made.
 ///
@@ -28,18 +28,17 @@ const DEFAULT_MAX_LEN: usize = 1 << 20;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ShmOptions {
-    capacity: Option<usize>,
-    max_len: Option<usize>,
+    capacity: usize,
+    max_len: usize,
     spin: Spin,
 }
 
 impl ShmOptions {
-    /// Rings of 2 MiB and a page, which carry messages of up to 1 MiB and a little more; adaptive
-    /// waiting.
+    /// Rings of 1 MiB, which carry messages of up to 524,272 bytes; adaptive waiting.
     pub fn new() -> Self {
         ShmOptions {
-            capacity: None,
-            max_len: None,
+            capacity: DEFAULT_CAPACITY,
+            max_len: 0,
             spin: Spin::default(),
         }
     }
@@ -48,13 +47,13 @@ impl ShmOptions {
     /// [`MAX_CAPACITY`]. A record is the message rounded up to 8 bytes, and 8 bytes more; a message
     /// takes up to half of the ring. The memory is taken at once.
     pub fn capacity(mut self, bytes: usize) -> Self {
-        self.capacity = Some(bytes);
+        self.capacity = bytes;
         self
     }
 
-    /// The longest message in bytes that must be carried: the capacity is at least twice that.
+    /// The longest message in bytes that must be carried: the capacity becomes at least twice that.
     pub fn max_len(mut self, bytes: usize) -> Self {
-        self.max_len = Some(bytes);
+        self.max_len = bytes;
         self
     }
 
@@ -98,9 +97,7 @@ impl ShmOptions {
     }
 
     fn rounded(&self) -> Result<usize> {
-        let default = self.capacity.is_none().then_some(DEFAULT_MAX_LEN);
-        let longest = self.max_len.or(default).unwrap_or(0);
-        let bytes = self.capacity.unwrap_or(0).max(capacity_for(longest));
+        let bytes = self.capacity.max(capacity_for(self.max_len));
         if bytes > MAX_CAPACITY {
             let reason = format!("the largest capacity is {MAX_CAPACITY} bytes (MAX_CAPACITY)");
             let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, reason);

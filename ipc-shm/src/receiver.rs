@@ -30,7 +30,6 @@ struct Inflow {
     data: Asking,
     bell: Bell,
     ear: Ear,
-    broken: Option<Corrupt>,
     /// Last, because the ring lies in it.
     segment: Segment,
 }
@@ -46,7 +45,6 @@ impl ShmReceiver {
                 data: state.asking,
                 bell,
                 ear,
-                broken: None,
                 segment,
             },
             poller: Poller::new(state.spin, Look::Load),
@@ -58,11 +56,13 @@ impl ShmReceiver {
         self.flow.segment.capacity()
     }
 
-    fn wait_for_message(&mut self, wait: Wait) -> Result<()> {
+    /// The length of the message before tells how long the peer may take to write one.
+    #[inline(never)]
+    fn wait_for_message(&mut self, before: usize, wait: Wait) -> Result<()> {
         if wait == Wait::Never {
             return self.flow.now();
         }
-        self.poller.expect_len(self.flow.ring.last_len());
+        self.poller.expect_len(before);
         let look = |flow: &mut Inflow| Ok(flow.next()?.then_some(()));
         self.poller.wait(wait, &mut self.flow, look, Inflow::sleep)
     }
@@ -71,13 +71,14 @@ impl ShmReceiver {
 impl Receiver for ShmReceiver {
     #[inline]
     fn recv_wait(&mut self, wait: Wait) -> Result<()> {
+        let before = self.message().len();
         if self.flow.ring.release() {
             self.flow.gave_back();
         }
         if self.flow.next()? {
             return Ok(());
         }
-        self.wait_for_message(wait)
+        self.wait_for_message(before, wait)
     }
 
     #[inline]
@@ -109,14 +110,7 @@ impl Receiver for ShmReceiver {
 impl Inflow {
     #[inline]
     fn next(&mut self) -> Result<bool> {
-        match self.ring.next() {
-            Ok(found) if self.broken.is_none() => Ok(found),
-            Ok(_) => Err(self.malformed()),
-            Err(corrupt) => {
-                self.broken = Some(corrupt);
-                Err(self.malformed())
-            }
-        }
+        self.ring.next().map_err(|reason| self.malformed(reason))
     }
 
     /// Wakes a sender that waits for the space that has been given back.
@@ -124,9 +118,14 @@ impl Inflow {
     fn gave_back(&mut self) {
         let asked = &self.ring.ring().sender().asked;
         if self.sender.owes(asked, self.ring.released()) {
-            // That the sender is gone is told after its last message.
-            let _ = self.bell.ring();
+            self.wake();
         }
+    }
+
+    #[cold]
+    fn wake(&self) {
+        // That the sender is gone is told after its last message.
+        let _ = self.bell.ring();
     }
 
     /// A message is wanted and waiting is not.
@@ -189,8 +188,7 @@ impl Inflow {
     }
 
     #[cold]
-    fn malformed(&self) -> Error {
-        let reason = self.broken.unwrap_or_default();
+    fn malformed(&self, reason: Corrupt) -> Error {
         Error::malformed(object(self.segment.capacity()), reason)
     }
 }
@@ -241,7 +239,6 @@ impl fmt::Debug for ShmReceiver {
             .field("capacity", &self.capacity())
             .field("spin", &self.poller.spin())
             .field("message_len", &self.message().len())
-            .field("broken", &self.flow.broken)
             .finish_non_exhaustive()
     }
 }

@@ -161,7 +161,7 @@ pub(crate) fn capacity_for(max_len: usize) -> usize {
 /// The bytes of a record that carries `len` bytes.
 #[inline]
 fn record(len: usize) -> usize {
-    HEADER + len.next_multiple_of(8)
+    HEADER + ((len + 7) & !7)
 }
 
 /// The offset of a position.
@@ -179,6 +179,8 @@ pub(crate) struct Producer {
     offset: usize,
     /// The receiver's head as it was last seen.
     head: u64,
+    /// Where the room ends that this head leaves; 0 once the head was corrupt.
+    end: u64,
     /// Bytes written and not published.
     unpublished: usize,
     /// The offset and the header of the first unpublished record.
@@ -188,11 +190,13 @@ pub(crate) struct Producer {
 impl Producer {
     /// The sender of a ring in which it has reached `tail`, a multiple of 8.
     pub(crate) fn new(ring: Ring, tail: u64) -> Self {
+        let head = tail.saturating_sub(ring.capacity as u64);
         Producer {
             ring,
             tail,
             offset: offset(tail, ring.capacity),
-            head: tail.saturating_sub(ring.capacity as u64),
+            head,
+            end: head + ring.capacity as u64,
             unpublished: 0,
             first: (0, 0),
         }
@@ -214,36 +218,41 @@ impl Producer {
     }
 
     /// The head that makes room for a message of `len` bytes, at most `max_len`.
-    #[inline]
     pub(crate) fn head_for(&self, len: usize) -> u64 {
         let end = self.tail + (record(len) + HEADER) as u64;
         end.saturating_sub(self.ring.capacity as u64)
     }
 
-    /// Whether there is room for a message of `len` bytes.
+    /// Whether a message of `len` bytes is known to fit.
     #[inline]
-    pub(crate) fn has_room(&mut self, len: usize) -> Result<bool, Corrupt> {
-        let wanted = self.head_for(len);
-        if self.head >= wanted {
-            return Ok(true);
-        }
-        self.refresh()?;
-        Ok(self.head >= wanted)
+    pub(crate) fn fits(&self, len: usize) -> bool {
+        self.tail + (record(len) + HEADER) as u64 <= self.end
     }
 
+    /// Whether there is room for a message of `len` bytes.
+    pub(crate) fn has_room(&mut self, len: usize) -> Result<bool, Corrupt> {
+        if !self.fits(len) {
+            self.refresh()?;
+        }
+        Ok(self.fits(len))
+    }
+
+    /// Looks where the receiver is. Once that was corrupt it stays so.
     fn refresh(&mut self) -> Result<(), Corrupt> {
         let head = self.ring.receiver().head.load();
-        if head < self.head || head > self.tail || head % 8 != 0 {
+        if self.end == 0 || head < self.head || head > self.tail || head % 8 != 0 {
+            self.end = 0;
             return Err("the receiver's index is where no receiver puts it");
         }
         self.head = head;
+        self.end = head + self.ring.capacity as u64;
         Ok(())
     }
 
     /// Writes a message that there is room for; it is not published yet.
     #[inline]
     pub(crate) fn push(&mut self, msg: &[u8]) {
-        debug_assert!(self.head >= self.head_for(msg.len()));
+        debug_assert!(self.fits(msg.len()));
         let len = record(msg.len());
         // Headers of a batch are hidden behind its first: order among them does not matter.
         let next = self.ring.behind(self.offset, len);
@@ -283,7 +292,8 @@ pub(crate) struct Consumer {
     released: u64,
     message: NonNull<u8>,
     len: usize,
-    last_len: usize,
+    /// One more than the longest message; 0 once a header was corrupt.
+    limit: u64,
 }
 
 // SAFETY: the message lies in the ring's memory, which goes with the consumer.
@@ -301,7 +311,7 @@ impl Consumer {
             released: head,
             message: NonNull::dangling(),
             len: 0,
-            last_len: 0,
+            limit: ring.max_len() as u64 + 1,
         }
     }
 
@@ -322,11 +332,6 @@ impl Consumer {
         self.released
     }
 
-    /// The length of the message before.
-    pub(crate) fn last_len(&self) -> usize {
-        self.last_len
-    }
-
     /// Whether a record is there.
     #[inline]
     pub(crate) fn is_ready(&self) -> bool {
@@ -338,14 +343,12 @@ impl Consumer {
     #[inline]
     pub(crate) fn next(&mut self) -> Result<bool, Corrupt> {
         let header = self.ring.header(self.offset).load(Ordering::Relaxed);
-        if header == 0 {
-            return Ok(false);
-        }
         // Only relaxed loads are promised to work on read-only memory: the fence is apart.
         fence(Ordering::Acquire);
-        let len = header & !PUBLISHED;
-        if header & PUBLISHED == 0 || len > self.ring.max_len() as u64 {
-            return Err("a record's header is one that no sender writes");
+        // Without the mark this wraps to a length that no record has.
+        let len = header.wrapping_sub(PUBLISHED);
+        if len >= self.limit {
+            return self.no_record(header);
         }
         #[allow(clippy::cast_possible_truncation)] // less than the capacity
         let len = len as usize;
@@ -356,10 +359,19 @@ impl Consumer {
         Ok(true)
     }
 
+    /// Nothing yet, or nothing ever again.
+    #[cold]
+    fn no_record(&mut self, header: u64) -> Result<bool, Corrupt> {
+        if header == 0 && self.limit != 0 {
+            return Ok(false);
+        }
+        self.limit = 0;
+        Err("a record's header is one that no sender writes")
+    }
+
     /// Ends the current message and gives all space back that was received; false if there was none.
     #[inline]
     pub(crate) fn release(&mut self) -> bool {
-        self.last_len = self.len;
         self.len = 0;
         if self.released == self.next {
             return false;

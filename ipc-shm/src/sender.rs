@@ -34,7 +34,6 @@ struct Outflow {
     /// The length of the message that found no room last.
     refused: usize,
     silence: Silence,
-    broken: Option<Corrupt>,
     /// Last, because the ring lies in it.
     segment: Segment,
 }
@@ -52,7 +51,6 @@ impl ShmSender {
                 ear,
                 refused: 0,
                 silence: Silence::default(),
-                broken: None,
                 segment,
             },
             poller: Poller::new(state.spin, Look::Load),
@@ -64,7 +62,8 @@ impl ShmSender {
         self.flow.segment.capacity()
     }
 
-    #[inline]
+    /// Out of line, so that the way of a message that fits is short.
+    #[inline(never)]
     fn wait_for_room(&mut self, len: usize, wait: Wait) -> Result<()> {
         if self.flow.has_room(len)? {
             return Ok(());
@@ -84,7 +83,7 @@ impl ShmSender {
         if msg.len() > self.max_len() {
             return Err(self.too_large(msg.len()));
         }
-        if !self.flow.has_room(msg.len())? {
+        if !self.flow.ring.fits(msg.len()) {
             // What is written must be visible before this half waits for its space.
             self.flow.publish_batch()?;
             self.wait_for_room(msg.len(), wait)?;
@@ -112,8 +111,12 @@ impl Sender for ShmSender {
         if msg.len() > self.max_len() {
             return Err(self.too_large(msg.len()));
         }
-        self.flow.check_peer()?;
-        self.wait_for_room(msg.len(), wait)?;
+        if self.flow.silence.is_due() {
+            self.flow.ask_peer()?;
+        }
+        if !self.flow.ring.fits(msg.len()) {
+            self.wait_for_room(msg.len(), wait)?;
+        }
         self.flow.ring.push(msg);
         self.flow.publish()
     }
@@ -124,8 +127,8 @@ impl Sender for ShmSender {
     }
 
     fn send_many(&mut self, msgs: &[&[u8]], wait: Wait) -> Result<usize> {
-        if !msgs.is_empty() {
-            self.flow.check_peer()?;
+        if !msgs.is_empty() && self.flow.silence.is_due() {
+            self.flow.ask_peer()?;
         }
         let (mut accepted, mut end) = (0, Ok(()));
         for msg in msgs {
@@ -143,16 +146,10 @@ impl Sender for ShmSender {
 }
 
 impl Outflow {
-    #[inline]
     fn has_room(&mut self, len: usize) -> Result<bool> {
-        match self.ring.has_room(len) {
-            Ok(room) if self.broken.is_none() => Ok(room),
-            Ok(_) => Err(self.malformed()),
-            Err(corrupt) => {
-                self.broken = Some(corrupt);
-                Err(self.malformed())
-            }
-        }
+        self.ring
+            .has_room(len)
+            .map_err(|reason| self.malformed(reason))
     }
 
     /// Publishes what was written, and wakes the receiver if it wants that.
@@ -161,15 +158,20 @@ impl Outflow {
         self.ring.publish();
         let asked = &self.ring.ring().receiver().asked;
         if self.receiver.owes(asked, self.ring.tail()) {
-            // A ring tells by itself whether the peer lives; the second send without one asks.
-            self.silence = Silence { left: 2, length: 1 };
-            let rung = self.bell.ring();
-            if let Err(Error::Disconnected) = rung {
-                self.silence = Silence::default();
-            }
-            return rung;
+            return self.wake();
         }
         Ok(())
+    }
+
+    #[cold]
+    fn wake(&mut self) -> Result<()> {
+        // A ring tells by itself whether the peer lives; the second send without one asks.
+        self.silence = Silence { left: 2, length: 1 };
+        let rung = self.bell.ring();
+        if let Err(Error::Disconnected) = rung {
+            self.silence = Silence::default(); // the next send says so at once
+        }
+        rung
     }
 
     fn publish_batch(&mut self) -> Result<()> {
@@ -181,15 +183,13 @@ impl Outflow {
 
     /// A receiver that neither sleeps nor makes the ring full may be dead: now and then the kernel
     /// is asked.
-    #[inline]
-    fn check_peer(&mut self) -> Result<()> {
-        if self.silence.is_due() {
-            self.silence.extend();
-            if self.listen(Wait::Never)? == Heard::Gone {
-                return Err(Error::Disconnected);
-            }
+    #[cold]
+    fn ask_peer(&mut self) -> Result<()> {
+        self.silence.extend();
+        match self.listen(Wait::Never)? {
+            Heard::Gone => Err(Error::Disconnected),
+            Heard::Nothing | Heard::Ring => Ok(()),
         }
-        Ok(())
     }
 
     /// Room is wanted and waiting is not.
@@ -244,8 +244,7 @@ impl Outflow {
     }
 
     #[cold]
-    fn malformed(&self) -> Error {
-        let reason = self.broken.unwrap_or_default();
+    fn malformed(&self, reason: Corrupt) -> Error {
         Error::malformed(object(self.segment.capacity()), reason)
     }
 }
@@ -319,7 +318,6 @@ impl fmt::Debug for ShmSender {
         f.debug_struct("ShmSender")
             .field("capacity", &self.capacity())
             .field("spin", &self.poller.spin())
-            .field("broken", &self.flow.broken)
             .finish_non_exhaustive()
     }
 }
