@@ -116,7 +116,8 @@ impl Poller {
             let found = match self.spin {
                 Spin::Adaptive => self.poll(wait, || look(context)),
                 Spin::Never => None,
-                Spin::Always => spin(self.looks, ALIVE, wait, &mut || look(context)),
+                Spin::Always => looks(self.looks, &mut || look(context))
+                    .or_else(|| spin(Instant::now(), ALIVE, wait, &mut || look(context))),
             };
             if let Some(found) = found {
                 return found;
@@ -140,10 +141,18 @@ impl Poller {
 
     /// Polls for as long as it seems worth while; `None` is time to sleep.
     fn poll<T>(&mut self, wait: Wait, mut look: impl FnMut() -> Option<T>) -> Option<T> {
-        let start = Instant::now();
         let budget = self.budget.min(self.max);
         if budget > Duration::ZERO {
-            let found = spin(self.looks, budget, wait, &mut look);
+            // Most waits end here, and a clock read would be a good part of them.
+            let found = looks(self.looks, &mut look);
+            if found.is_some() {
+                self.budget = (budget * 2).min(self.max);
+                return self.caught(found);
+            }
+        }
+        let start = Instant::now();
+        if budget > Duration::ZERO {
+            let found = spin(start, budget, wait, &mut look);
             if found.is_some() {
                 self.budget = (budget * 2).min(self.max);
                 return self.caught(found);
@@ -169,7 +178,7 @@ impl Poller {
             return None;
         }
         if self.probes(start) {
-            let found = spin(self.looks, self.missed * 3 / 2, wait, &mut look);
+            let found = spin(start, self.missed * 3 / 2, wait, &mut look);
             let cost = start.elapsed();
             if found.is_some() && cost <= self.max {
                 self.budget = self.max;
@@ -181,7 +190,7 @@ impl Poller {
                 return self.caught(found);
             }
         } else if std::mem::take(&mut self.woken) && self.afterglow.allows() {
-            let found = spin(self.looks, AFTERGLOW, wait, &mut look);
+            let found = spin(start, AFTERGLOW, wait, &mut look);
             if found.is_some() {
                 self.afterglow.hit();
                 self.budget = MIN * 2;
@@ -204,35 +213,35 @@ impl Poller {
     }
 }
 
-/// Looks until something is found, `budget` is spent or the wait is over: first `looks` times
-/// without reading the clock, then in groups of eight.
-fn spin<T>(
-    looks: u32,
-    budget: Duration,
-    wait: Wait,
-    look: &mut impl FnMut() -> Option<T>,
-) -> Option<T> {
-    for _ in 0..looks {
+/// Looks so many times, without reading the clock.
+#[inline]
+fn looks<T>(count: u32, look: &mut impl FnMut() -> Option<T>) -> Option<T> {
+    for _ in 0..count {
         hint::spin_loop();
         let found = look();
         if found.is_some() {
             return found;
         }
     }
-    let mut now = Instant::now();
-    let mut end = now + budget;
+    None
+}
+
+/// Looks until something is found, `budget` is spent since `start`, or the wait is over.
+fn spin<T>(
+    start: Instant,
+    budget: Duration,
+    wait: Wait,
+    look: &mut impl FnMut() -> Option<T>,
+) -> Option<T> {
+    let mut end = start + budget;
     if let Wait::Until(deadline) = wait {
         end = end.min(deadline);
     }
-    while now < end {
-        for _ in 0..8 {
-            hint::spin_loop();
-            let found = look();
-            if found.is_some() {
-                return found;
-            }
+    while Instant::now() < end {
+        let found = looks(8, look);
+        if found.is_some() {
+            return found;
         }
-        now = Instant::now();
     }
     None
 }
