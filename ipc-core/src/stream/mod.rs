@@ -61,9 +61,10 @@ pub trait Sink: AsFd + Send + Sync + 'static {
 /// Lets the two halves of one endpoint help each other, so that two ends that each send a large
 /// message and then receive do not hang: a receiver that waits sends its sender's tail on, and a
 /// sender that waits takes in what arrives. [`Duplex::split`](crate::Duplex::split) takes the
-/// latter back: bytes taken in do not wake a receiver that sleeps in another thread.
+/// latter back: bytes taken in do not wake a receiver that sleeps in another thread. Halves that are
+/// linked and not in a `Duplex` stay in one thread.
 pub fn link<W: Sink, R: Source>(sender: &mut FramedSender<W>, receiver: &mut FramedReceiver<R>) {
-    let (output, input) = (sender.output(), receiver.input());
-    sender.set_input(input);
-    receiver.set_output(output);
+    let (output, pending) = sender.output();
+    receiver.set_output(output, pending);
+    sender.set_input(receiver.input());
 }

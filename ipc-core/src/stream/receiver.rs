@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use super::lag::Lag;
@@ -27,6 +28,7 @@ impl<R: Source> FramedReceiver<R> {
             flow: Inflow {
                 input: Arc::new(Input::new(io, HEADER_LEN + max_len)),
                 output: None,
+                pending: Arc::default(),
                 decoder: Decoder::new(max_len),
                 lag: Lag::default(),
                 end: None,
@@ -81,8 +83,9 @@ impl<R: Source> FramedReceiver<R> {
         input
     }
 
-    pub(super) fn set_output(&mut self, output: Weak<dyn Drive>) {
+    pub(super) fn set_output(&mut self, output: Weak<dyn Drive>, pending: Arc<AtomicBool>) {
         self.flow.output = Some(output);
+        self.flow.pending = pending;
     }
 }
 
@@ -172,6 +175,8 @@ enum End {
 struct Inflow<R> {
     input: Arc<Input<R>>,
     output: Option<Weak<dyn Drive>>,
+    /// Whether the output has an unsent tail.
+    pending: Arc<AtomicBool>,
     decoder: Decoder,
     lag: Lag,
     end: Option<End>,
@@ -227,10 +232,11 @@ impl<R: Source> Inflow<R> {
 
     /// Sleeps until there may be something to read; a tail is sent on meanwhile.
     fn sleep(&mut self, wait: Wait) -> Result<()> {
-        let output = self.output.as_ref().and_then(Weak::upgrade);
         let mut fds = [sys::pollfd(self.input.as_fd(), Interest::Read); 2];
         let mut count = 1;
-        if let Some(output) = output.as_ref().filter(|output| output.is_pending()) {
+        // Closed, it has nothing more to send.
+        let output = self.output.as_ref().and_then(Weak::upgrade);
+        if let Some(output) = output.as_ref().filter(|_| self.is_pending()) {
             // Its failure is told by the next send; what can still be received comes first.
             if let Ok(false) = output.drive() {
                 fds[1] = sys::pollfd(output.as_fd(), Interest::Write);
@@ -241,9 +247,9 @@ impl<R: Source> Inflow<R> {
         Ok(())
     }
 
+    #[inline]
     fn is_pending(&self) -> bool {
-        let output = self.output.as_ref().and_then(Weak::upgrade);
-        output.is_some_and(|output| output.is_pending())
+        self.pending.load(Ordering::Acquire)
     }
 
     fn end_of_stream(&self) -> End {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 use super::Sink;
@@ -85,9 +86,9 @@ impl<W: Sink> FramedSender<W> {
         &self.flow.output.io
     }
 
-    pub(super) fn output(&self) -> Weak<dyn Drive> {
+    pub(super) fn output(&self) -> (Weak<dyn Drive>, Arc<AtomicBool>) {
         let output: Weak<Output<W>> = Arc::downgrade(&self.flow.output);
-        output
+        (output, self.flow.output.pending())
     }
 
     pub(super) fn set_input(&mut self, input: Weak<dyn TakeIn>) {

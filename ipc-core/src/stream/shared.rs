@@ -1,9 +1,10 @@
 //! What the two halves of an endpoint share: the tail of one, and what was taken in for the other.
 
-use std::io::{self, IoSlice};
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Mode, Sink, Source};
 
@@ -11,7 +12,8 @@ use super::{Mode, Sink, Source};
 #[derive(Debug)]
 pub(super) struct Output<W> {
     pub(super) io: W,
-    pending: AtomicBool,
+    /// Apart, so that the receiver can look without keeping the descriptor open.
+    pending: Arc<AtomicBool>,
     tail: Mutex<Tail>,
 }
 
@@ -25,7 +27,7 @@ impl<W: Sink> Output<W> {
     pub(super) fn new(io: W) -> Self {
         Output {
             io,
-            pending: AtomicBool::new(false),
+            pending: Arc::default(),
             tail: Mutex::default(),
         }
     }
@@ -39,6 +41,11 @@ impl<W: Sink> Output<W> {
             };
             self.pending.store(true, Ordering::Release);
         }
+    }
+
+    /// Tells whether a tail is unsent.
+    pub(super) fn pending(&self) -> Arc<AtomicBool> {
+        self.pending.clone()
     }
 
     /// Takes the tail away, for another process to send.
@@ -94,15 +101,16 @@ impl<W: Sink> AsFd for Output<W> {
 #[derive(Debug)]
 pub(super) struct Input<R> {
     pub(super) io: R,
-    /// Held while reading, so that bytes taken in and bytes read keep their order.
     taken: Mutex<Taken>,
+    /// Whether bytes were taken in and not yet read: the lock costs more than the look.
+    any_taken: AtomicBool,
     /// The most bytes that are taken in: one message of the largest size.
     limit: usize,
 }
 
 #[derive(Debug)]
 struct Taken {
-    bytes: Vec<u8>,
+    bytes: VecDeque<u8>,
     /// Whether more can come.
     open: bool,
 }
@@ -110,43 +118,46 @@ struct Taken {
 impl<R: Source> Input<R> {
     pub(super) fn new(io: R, limit: usize) -> Self {
         let taken = Taken {
-            bytes: Vec::new(),
+            bytes: VecDeque::new(),
             open: true,
         };
         Input {
             io,
             taken: Mutex::new(taken),
+            any_taken: AtomicBool::new(false),
             limit,
         }
     }
 
     /// Reads, what was taken in first.
+    #[inline]
     pub(super) fn read(&self, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
-        let mut taken = lock(&self.taken);
-        if taken.bytes.is_empty() {
+        if !self.has_taken() {
             return self.io.read(buf, mode);
         }
-        let len = taken.bytes.len().min(buf.len());
-        buf[..len].copy_from_slice(&taken.bytes[..len]);
-        taken.bytes.drain(..len);
+        let mut taken = lock(&self.taken);
+        let len = taken.bytes.read(buf)?;
+        self.any_taken
+            .store(!taken.bytes.is_empty(), Ordering::Release);
         Ok(len)
+    }
+
+    /// Whether something was taken in and not yet read.
+    #[inline]
+    pub(super) fn has_taken(&self) -> bool {
+        self.any_taken.load(Ordering::Acquire)
     }
 
     /// What was taken in and not yet read.
     pub(super) fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut lock(&self.taken).bytes)
-    }
-
-    /// Whether something was taken in and not yet read.
-    pub(super) fn has_taken(&self) -> bool {
-        !lock(&self.taken).bytes.is_empty()
+        self.any_taken.store(false, Ordering::Release);
+        std::mem::take(&mut lock(&self.taken).bytes).into()
     }
 }
 
 /// A receiver's input as its endpoint's sender sees it.
 pub(super) trait TakeIn: AsFd + Send + Sync {
-    /// Whether more would be taken in: less than one message of the largest size has been, and
-    /// nobody is receiving.
+    /// Whether more would be taken in: less than one message of the largest size has been.
     fn has_room(&self) -> bool;
 
     /// Takes in what is there; false if that is nothing. The end of the stream and errors are the
@@ -156,32 +167,27 @@ pub(super) trait TakeIn: AsFd + Send + Sync {
 
 impl<R: Source> TakeIn for Input<R> {
     fn has_room(&self) -> bool {
-        self.taken
-            .try_lock()
-            .is_ok_and(|taken| taken.open && taken.bytes.len() < self.limit)
+        let taken = lock(&self.taken);
+        taken.open && taken.bytes.len() < self.limit
     }
 
     fn take_in(&self) -> bool {
         const STEP: usize = 64 << 10;
-        let Ok(mut taken) = self.taken.try_lock() else {
-            return false;
-        };
-        let had = taken.bytes.len();
-        taken.bytes.resize(had + STEP, 0);
-        let read = self.io.read(&mut taken.bytes[had..], Mode::Now);
-        taken
-            .bytes
-            .truncate(had + read.as_ref().map_or(0, |&len| len));
-        taken.open = match read {
-            Ok(len) => len > 0,
+        let mut taken = lock(&self.taken);
+        let mut step = vec![0; STEP];
+        let read = self.io.read(&mut step, Mode::Now);
+        taken.open = match &read {
+            Ok(len) => *len > 0,
             Err(error) => {
-                matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                )
+                let kind = error.kind();
+                kind == io::ErrorKind::WouldBlock || kind == io::ErrorKind::Interrupted
             }
         };
-        taken.bytes.len() > had
+        let len = read.unwrap_or(0);
+        taken.bytes.extend(&step[..len]);
+        self.any_taken
+            .store(!taken.bytes.is_empty(), Ordering::Release);
+        len > 0
     }
 }
 
