@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use libc::{msqid_ds, time_t};
+use libc::msqid_ds;
 
 use crate::{Error, Result, sys};
 
@@ -105,13 +105,13 @@ pub(crate) fn explain(error: io::Error, advice: Option<String>) -> io::Error {
     }
 }
 
-fn last(pid: i32, seconds: time_t) -> Option<LastUse> {
+fn last(pid: i32, seconds: i64) -> Option<LastUse> {
     (seconds > 0).then(|| LastUse {
         pid: pid.unsigned_abs(),
         at: at(seconds),
     })
 }
 
-fn at(seconds: time_t) -> SystemTime {
+fn at(seconds: i64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs())
 }

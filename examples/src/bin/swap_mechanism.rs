@@ -4,7 +4,7 @@
 use std::env;
 use std::error::Error;
 
-use ipc_pipe::{Channel, Inherit, Receiver, Result as IpcResult, Sender};
+use ipc_pipe::{Channel, Inherit, Result as IpcResult};
 use ipc_process::Child;
 
 fn main() -> Result<(), Box<dyn Error>> {
