@@ -110,11 +110,12 @@ pub(crate) fn waitid(fd: BorrowedFd<'_>, flags: i32) -> io::Result<Option<ExitSt
 }
 
 /// What tells an end from every other: the object, and which way it is open, since both ends of a
-/// pipe are one inode.
+/// pipe are one inode. The type, too: a file system gives a deleted FIFO's number to the next file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     device: u64,
     inode: u64,
+    kind: libc::mode_t,
     access: i32,
 }
 
@@ -130,9 +131,11 @@ pub(crate) fn identity(fd: RawFd) -> Option<Identity> {
         }
         (stat.assume_init(), libc::fcntl(fd, libc::F_GETFL))
     };
-    (stat.st_mode & libc::S_IFMT != 0).then_some(Identity {
+    let kind = stat.st_mode & libc::S_IFMT;
+    (kind != 0).then_some(Identity {
         device: stat.st_dev,
         inode: stat.st_ino,
+        kind,
         access: flags & libc::O_ACCMODE,
     })
 }

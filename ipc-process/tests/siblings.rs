@@ -9,6 +9,7 @@ mod sys;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use ipc_core::{Error, Inherit};
@@ -165,6 +166,32 @@ fn an_end_that_was_dropped_is_forgotten() {
     assert_eq!(&bytes[..len], b"written");
 }
 
+fn a_file_with_a_fifos_number_is_not_mistaken() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("name");
+    nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
+    let end = nix::fcntl::open(&path, flags, Mode::empty()).unwrap();
+    let number = std::fs::metadata(&path).unwrap().ino();
+    let (first, end) = fork((Raw::new(end), ()), |()| ()).unwrap();
+    first.join().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    drop(end);
+    std::fs::write(&path, "mine").unwrap();
+    let file = File::open(&path).unwrap();
+    if file.metadata().unwrap().ino() != number {
+        ipc_core::conformance::skip("this file system gives no inode number twice in a row");
+    }
+    let (second, ()) = fork(((), ()), |()| -> std::io::Result<()> {
+        let mut text = String::new();
+        (&file).read_to_string(&mut text)?;
+        assert_eq!(text, "mine");
+        Ok(())
+    })
+    .unwrap();
+    second.join().unwrap();
+}
+
 fn what_has_no_inode_of_its_own_is_not_mistaken() {
     let (first, _kept) = fork((Raw::new(sys::eventfd()), ()), |()| ()).unwrap();
     first.join().unwrap();
@@ -196,6 +223,7 @@ ipc_core::cases! {
     a_grandchild_does_not_hold_its_parents_end,
     the_other_direction_is_another_end,
     an_end_that_was_dropped_is_forgotten,
+    a_file_with_a_fifos_number_is_not_mistaken,
     what_has_no_inode_of_its_own_is_not_mistaken,
     the_standard_streams_are_left_alone,
 }
