@@ -8,15 +8,13 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::Result;
 
-/// SIGINT, SIGTERM and SIGHUP, held back from this process and those that it forks.  signalfd(2)
+/// SIGINT, SIGQUIT, SIGTERM and SIGHUP, held back from this process and those that it forks.  signalfd(2)
 #[derive(Debug)]
 pub(crate) struct Signals(SignalFd);
 
 impl Signals {
     pub(crate) fn hold() -> Result<Self> {
-        let set: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
-            .into_iter()
-            .collect();
+        let set = ending();
         set.thread_block()?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         Ok(Signals(SignalFd::with_flags(&set, flags)?))
@@ -37,4 +35,10 @@ impl Ready for Signals {
     fn arm(&mut self) -> ipc_core::Result<bool> {
         Ok(false)
     }
+}
+
+/// The signals that a terminal, a user or a job scheduler ends a program with.
+fn ending() -> SigSet {
+    use Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    [SIGINT, SIGQUIT, SIGTERM, SIGHUP].into_iter().collect()
 }

@@ -121,10 +121,12 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 fn ctrl_c_leaves_nothing() {
     for mechanism in ["msgqueue", "raw-sysv"] {
-        let run = Running::start(mechanism);
-        // To the whole group, as a terminal does.
-        killpg(run.pid(), Signal::SIGINT).unwrap();
-        assert_eq!(run.end().code(), Some(130));
+        for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGQUIT, 131)] {
+            let run = Running::start(mechanism);
+            // To the whole group, as a terminal does.
+            killpg(run.pid(), signal).unwrap();
+            assert_eq!(run.end().code(), Some(code));
+        }
     }
 }
 
