@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::mechanisms;
 use crate::payload::{MAX_SIZE, MIN_SIZE};
 use crate::placement::{self, Placement};
-use crate::plan::{Pattern, Plan, Polling, Verify};
+use crate::plan::{Pattern, Plan, Polling, Verify, distinct};
 use crate::units::bytes;
 
 /// Compares IPC mechanisms' latency and throughput across forked processes.
@@ -149,17 +149,6 @@ fn parse_time(text: &str) -> Result<Duration, String> {
     } else {
         Err("a cell takes 0.001 to 3600 seconds".to_owned())
     }
-}
-
-/// In the order given, each once.
-fn distinct<T: Copy + PartialEq>(items: &[T]) -> Vec<T> {
-    let mut seen = Vec::new();
-    for &item in items {
-        if !seen.contains(&item) {
-            seen.push(item);
-        }
-    }
-    seen
 }
 
 #[cfg(test)]

@@ -111,8 +111,8 @@ impl Plan {
     ) {
         let able = |m: &&&Mechanism| m.patterns.contains(&pattern);
         for mechanism in self.mechanisms.iter().filter(able) {
-            let mut spins: Vec<_> = self.spins.iter().map(|&s| (mechanism.spin)(s)).collect();
-            spins.dedup();
+            let spins: Vec<_> = self.spins.iter().map(|&s| (mechanism.spin)(s)).collect();
+            let spins = distinct(&spins);
             cells.extend(spins.into_iter().map(|spin| Cell {
                 mechanism: mechanism.name.to_owned(),
                 pattern,
@@ -125,6 +125,17 @@ impl Plan {
             }));
         }
     }
+}
+
+/// In the order given, each once.
+pub(crate) fn distinct<T: Copy + PartialEq>(items: &[T]) -> Vec<T> {
+    let mut seen = Vec::new();
+    for &item in items {
+        if !seen.contains(&item) {
+            seen.push(item);
+        }
+    }
+    seen
 }
 
 impl Pattern {
