@@ -52,8 +52,11 @@ pub(crate) fn serve(ui: PipeDuplex) -> Result<()> {
         select: Select::new(),
     };
     while let Some(cell) = runner.next_cell()? {
-        let Some(outcome) = runner.measure(&cell)? else {
-            break;
+        let outcome = match runner.measure(&cell) {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => break,
+            // Out of descriptors or processes: the next cell may need fewer.
+            Err(error) => Outcome::Failed(error.to_string()),
         };
         match runner.ui.send(&serde_json::to_vec(&outcome)?) {
             Err(Error::Disconnected) => break,
@@ -88,10 +91,7 @@ impl Runner {
     /// Measures a cell; `None` is time to end.
     fn measure(&mut self, cell: &Cell) -> Result<Option<Outcome>> {
         let mechanism = mechanisms::find(&cell.mechanism).ok_or("unknown mechanism")?;
-        let mut ends = match (mechanism.connect)(cell) {
-            Ok(ends) => ends,
-            Err(error) => return Ok(Some(Outcome::Failed(error.to_string()))),
-        };
+        let mut ends = (mechanism.connect)(cell)?;
         if let Some(reason) = ends.refusal(cell.size) {
             return Ok(Some(Outcome::Refused(reason.to_string())));
         }
