@@ -25,11 +25,7 @@ impl Grid {
 
     /// The text, each line with its end; `colours` for a terminal.
     pub(crate) fn render(&self, colours: bool) -> String {
-        let width = |column| {
-            let cells = self.lines.iter().filter_map(|(_, cells)| cells.get(column));
-            cells.map(|cell: &String| cell.chars().count()).max()
-        };
-        let widths: Vec<usize> = (0..).map_while(width).collect();
+        let widths = self.widths();
         let mut text = String::new();
         for (weight, cells) in &self.lines {
             let mut line = String::new();
@@ -43,6 +39,20 @@ impl Grid {
             text.push('\n');
         }
         text
+    }
+
+    /// Columns that the longest line takes.
+    pub(crate) fn width(&self) -> usize {
+        let widths = self.widths();
+        widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let width = |column| {
+            let cells = self.lines.iter().filter_map(|(_, cells)| cells.get(column));
+            cells.map(|cell: &String| cell.chars().count()).max()
+        };
+        (0..).map_while(width).collect()
     }
 }
 
@@ -73,6 +83,7 @@ mod tests {
             grid.render(false),
             "8 B       p50  max\npipe  1.25 us  1 s\n"
         );
+        assert_eq!(grid.width(), 18);
         assert!(
             grid.render(true)
                 .starts_with("\x1b[1m8 B       p50  max\x1b[0m\n")

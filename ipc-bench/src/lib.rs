@@ -24,7 +24,7 @@ mod units;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -32,7 +32,7 @@ use clap::Parser;
 use cli::{Cli, Command, Options};
 use mechanisms::Mechanism;
 use signals::Signals;
-use ui::{Ended, Ui};
+use ui::{Ended, Screen, Ui};
 
 /// The result of whatever can fail here: an error is something to print.
 pub type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
@@ -95,13 +95,16 @@ fn compare(ui: &mut Ui, options: &Options, named: &[String]) -> Result<ExitCode>
         }
     };
     if let Some(file) = json {
-        file.set_len(0)?;
+        // A pipe or a terminal holds nothing that could be cut off.
+        if file.metadata()?.is_file() {
+            file.set_len(0)?;
+        }
         let mut file = BufWriter::new(file);
         serde_json::to_writer_pretty(&mut file, &run)?;
         file.write_all(b"\n")?;
         file.flush()?;
     }
-    let table = table::render(&run.results, &plan, io::stdout().is_terminal());
+    let table = table::render(&run.results, &plan, Screen::look());
     ui::print(&(notes::heading(&run, &plan) + &table + &notes::notes(&run)))?;
     if run.failed.is_empty() {
         return Ok(ExitCode::SUCCESS);

@@ -1,10 +1,11 @@
 //! What the benchmark needs from the kernel and no safe crate gives: memory shared over a fork,
-//! futexes, `SysV` queues.
+//! futexes, `SysV` queues, the width of a terminal.
 #![allow(unsafe_code)]
 
 use std::io;
-use std::mem;
+use std::mem::{self, MaybeUninit};
 use std::num::NonZeroUsize;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::raw::{c_int, c_void};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -123,6 +124,20 @@ pub(crate) fn bytes(words: &[u64]) -> &[u8] {
 pub(crate) fn bytes_mut(words: &mut [u64]) -> &mut [u8] {
     // SAFETY: as `bytes`, and any bytes make a u64.
     unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), mem::size_of_val(words)) }
+}
+
+/// How wide a terminal is; `None` for what is none, or does not know.  `TIOCGWINSZ(2const)`
+pub(crate) fn columns(terminal: BorrowedFd<'_>) -> Option<usize> {
+    let mut size = MaybeUninit::<libc::winsize>::zeroed();
+    // SAFETY: the descriptor is open, and `size` a live place of the type that this request fills.
+    let result = unsafe {
+        let fd = terminal.as_raw_fd();
+        libc::ioctl(fd, libc::TIOCGWINSZ, size.as_mut_ptr())
+    };
+    check(result).ok()?;
+    // SAFETY: four integers, zeroed and then filled by the kernel.
+    let columns = unsafe { size.assume_init() }.ws_col;
+    (columns > 0).then_some(columns.into())
 }
 
 fn check(result: c_int) -> io::Result<c_int> {

@@ -6,13 +6,30 @@ use crate::mechanisms::Mechanism;
 use crate::placement::Placement;
 use crate::plan::{Pattern, Plan, Polling};
 use crate::results::Row;
+use crate::ui::Screen;
 use crate::units::{Unit, bytes, digits, rate_unit, time_unit, with_unit};
 
 /// What stands where nothing was measured.
 const NOTHING: &str = "-";
 
-/// The rows as a table.
-pub(crate) fn render(rows: &[Row], plan: &Plan, colours: bool) -> String {
+/// The rows as a table; on a screen that is too narrow for all of it, as one for each pattern.
+pub(crate) fn render(rows: &[Row], plan: &Plan, screen: Screen) -> String {
+    let whole = grid(rows, plan);
+    if whole.width() <= screen.columns {
+        return whole.render(screen.colours);
+    }
+    let of_one = |&pattern: &Pattern| {
+        let patterns = vec![pattern];
+        let plan = Plan {
+            patterns,
+            ..plan.clone()
+        };
+        grid(rows, &plan).render(screen.colours)
+    };
+    plan.patterns.iter().map(of_one).collect()
+}
+
+fn grid(rows: &[Row], plan: &Plan) -> Grid {
     let mut grid = Grid::default();
     for &placement in &plan.placements {
         for &size in &plan.sizes {
@@ -25,7 +42,7 @@ pub(crate) fn render(rows: &[Row], plan: &Plan, colours: bool) -> String {
             table.fill(&mut grid);
         }
     }
-    grid.render(colours)
+    grid
 }
 
 /// The part for one placement and size.
@@ -209,10 +226,11 @@ impl<'a> Table<'a> {
     }
 
     fn here(&self) -> impl Iterator<Item = &'a Row> + use<'a> {
-        let (placement, size) = (self.placement, self.size);
+        let (plan, placement, size) = (self.plan, self.placement, self.size);
         self.rows
             .iter()
             .filter(move |row| row.placement == placement && row.size == size)
+            .filter(|row| plan.patterns.contains(&row.pattern))
     }
 }
 

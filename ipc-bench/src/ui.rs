@@ -1,6 +1,8 @@
 //! The command line's side of a run: asks the runner for cell after cell and shows how far it is.
 
+use std::env;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,6 +16,7 @@ use crate::plan::{Cell, Plan};
 use crate::results::{Missing, Row, Run, Settings};
 use crate::runner::Outcome;
 use crate::signals::Signals;
+use crate::sys;
 use crate::units::bytes;
 
 /// How long the runner may take to clean up.
@@ -130,6 +133,25 @@ fn progress(cells: usize) -> ProgressBar {
     let bar = ProgressBar::new(cells as u64);
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
+}
+
+/// What stdout is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Screen {
+    pub(crate) columns: usize,
+    pub(crate) colours: bool,
+}
+
+impl Screen {
+    /// A file is as wide as it need be, and has no colours; nor has who sets <https://no-color.org>.
+    pub(crate) fn look() -> Self {
+        let stdout = io::stdout();
+        let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Screen {
+            columns: sys::columns(stdout.as_fd()).unwrap_or(usize::MAX),
+            colours: stdout.is_terminal() && !refused,
+        }
+    }
 }
 
 /// Prints to stdout; a reader that has gone away (`head`) is no error.
