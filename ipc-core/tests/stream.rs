@@ -82,6 +82,20 @@ fn a_split_sender_that_waits_leaves_what_arrives_to_the_receiver() {
     sending.join().unwrap();
 }
 
+/// The other end may be waiting for it, and this receiver for the other end.
+#[test]
+fn a_split_sender_that_is_dropped_closes_though_the_receiver_sleeps() {
+    let (a, mut b) = pair(Spin::Adaptive);
+    let (tx, mut rx) = a.split();
+    let receiving = thread::spawn(move || rx.recv().map(<[u8]>::to_vec));
+    thread::sleep(Duration::from_millis(20));
+    drop(tx);
+    let end = b.recv_timeout(Duration::from_secs(5)).map(<[u8]>::to_vec);
+    assert!(matches!(end, Err(Error::Disconnected)), "{end:?}");
+    b.send(b"hello").unwrap();
+    assert_eq!(receiving.join().unwrap().unwrap(), b"hello");
+}
+
 #[test]
 fn a_batch_cut_short_keeps_whole_messages() {
     let (mut tx, mut rx) = channel(Spin::Never);

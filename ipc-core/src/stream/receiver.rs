@@ -234,9 +234,10 @@ impl<R: Source> Inflow<R> {
     fn sleep(&mut self, wait: Wait) -> Result<()> {
         let mut fds = [sys::pollfd(self.input.as_fd(), Interest::Read); 2];
         let mut count = 1;
-        // Closed, it has nothing more to send.
-        let output = self.output.as_ref().and_then(Weak::upgrade);
-        if let Some(output) = output.as_ref().filter(|_| self.is_pending()) {
+        // Without a tail it is not held: a sender that is dropped meanwhile has to close.
+        let output = self.output.as_ref().filter(|_| self.is_pending());
+        let output = output.and_then(Weak::upgrade);
+        if let Some(output) = &output {
             // Its failure is told by the next send; what can still be received comes first.
             if let Ok(false) = output.drive() {
                 fds[1] = sys::pollfd(output.as_fd(), Interest::Write);
