@@ -1,10 +1,14 @@
 //! The framed halves over a pair of pipes, in one process.
 
+use std::collections::VecDeque;
 use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use ipc_core::stream::{FramedReceiver, FramedSender, PipeFd, link};
+use ipc_core::stream::{FramedReceiver, FramedSender, PipeFd, Sink, link};
 use ipc_core::{Channel, Duplex, Error, Ready, Receiver, Select, Sender, Spin, Wait};
 
 type End = Duplex<FramedSender<PipeFd>, FramedReceiver<PipeFd>>;
@@ -94,6 +98,59 @@ fn a_split_sender_that_is_dropped_closes_though_the_receiver_sleeps() {
     assert!(matches!(end, Err(Error::Disconnected)), "{end:?}");
     b.send(b"hello").unwrap();
     assert_eq!(receiving.join().unwrap().unwrap(), b"hello");
+}
+
+/// A pipe that now and then takes a part, and then fails as one without memory does.
+struct Faulty {
+    pipe: PipeFd,
+    /// What the next writes do: the most bytes that they take, or an error.
+    script: Mutex<VecDeque<Option<usize>>>,
+}
+
+impl AsFd for Faulty {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}
+
+impl Sink for Faulty {
+    fn write(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.script.lock().unwrap().pop_front() {
+            None => self.pipe.write(bufs),
+            Some(None) => Err(io::ErrorKind::OutOfMemory.into()),
+            Some(Some(most)) => {
+                let first = &bufs[0];
+                let part = &first[..most.min(first.len())];
+                self.pipe.write(&[IoSlice::new(part)])
+            }
+        }
+    }
+
+    fn object(&self) -> Box<str> {
+        "faulty pipe".into()
+    }
+}
+
+#[test]
+fn an_error_in_mid_frame_does_not_cut_the_frame() {
+    let (reader, writer) = pipe().unwrap();
+    let script = [Some(7), None, None, Some(1), None];
+    let sink = Faulty {
+        pipe: PipeFd::new(writer.into(), "pipe").unwrap(),
+        script: Mutex::new(script.into()),
+    };
+    let mut tx = FramedSender::new(sink, MAX_LEN, Spin::Never);
+    let source = PipeFd::new(reader.into(), "pipe").unwrap();
+    let mut rx = FramedReceiver::new(source, MAX_LEN, Spin::Never);
+    tx.send(b"hello").unwrap(); // accepted with its first byte
+    for _ in 0..2 {
+        let refused = tx.send(b"again").unwrap_err();
+        assert!(matches!(refused, Error::Os { .. }), "{refused}");
+        assert!(tx.pending().is_some());
+    }
+    tx.send(b"again").unwrap();
+    assert_eq!(rx.recv().unwrap(), b"hello");
+    assert_eq!(rx.recv().unwrap(), b"again");
 }
 
 #[test]

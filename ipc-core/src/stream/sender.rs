@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 use super::Sink;
-use super::shared::{Drive, Output, TakeIn};
+use super::shared::{Drive, Output, TakeIn, is_end};
 use crate::frame::{self, HEADER_LEN};
 use crate::inherit::{Reader, Writer};
 use crate::spin::{Look, Poller};
@@ -244,7 +244,7 @@ struct Outflow<W> {
 
 impl<W: Sink> Outflow<W> {
     /// Writes `head` and `body`, and returns how many bytes the kernel took: all of them, unless
-    /// the wait was over after the first.
+    /// the wait was over, or the kernel failed, after the first.
     fn write(
         &mut self,
         poller: &mut Poller,
@@ -258,19 +258,19 @@ impl<W: Sink> Outflow<W> {
             body,
             sent: 0,
         };
-        let done = match writing.advance()? {
-            Some(()) => Ok(()),
-            None if wait == Wait::Never => Err(Error::WouldBlock),
-            None => {
+        let done = match writing.advance() {
+            Ok(None) if wait == Wait::Never => Err(Error::WouldBlock),
+            Ok(None) => {
                 poller.expect_len(head.len() + body.len());
                 poller.wait(wait, &mut writing, Writing::advance, |writing, wait| {
                     writing.flow.sleep(wait)
                 })
             }
+            done => done.map(drop),
         };
         match done {
-            Err(Error::WouldBlock | Error::TimedOut) if writing.sent > 0 => Ok(writing.sent),
-            done => done.map(|()| writing.sent),
+            Err(error) if writing.sent == 0 || matches!(error, Error::Disconnected) => Err(error),
+            _ => Ok(writing.sent), // another error is met again, by the tail
         }
     }
 
@@ -297,9 +297,10 @@ impl<W: Sink> Outflow<W> {
     }
 
     fn error(&self, error: io::Error) -> Error {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Error::Disconnected,
-            _ => Error::os("write", self.output.io.object(), error),
+        if is_end(&error) {
+            Error::Disconnected
+        } else {
+            Error::os("write", self.output.io.object(), error)
         }
     }
 }

@@ -80,7 +80,8 @@ impl<W: Sink> Drive for Output<W> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => {
-                    self.pending.store(false, Ordering::Release);
+                    // After any other error the rest of the frame is still owed.
+                    self.pending.store(!is_end(&error), Ordering::Release);
                     return Err(error);
                 }
             }
@@ -195,6 +196,12 @@ impl<R: Source> AsFd for Input<R> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.io.as_fd()
     }
+}
+
+/// Whether a failed write says that nobody will read any more.
+pub(super) fn is_end(error: &io::Error) -> bool {
+    let kind = error.kind();
+    kind == io::ErrorKind::BrokenPipe || kind == io::ErrorKind::ConnectionReset
 }
 
 /// A poisoned lock is no harm here: no state between two lines is inconsistent.
