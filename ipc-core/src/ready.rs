@@ -118,6 +118,7 @@ impl Select {
         );
         loop {
             self.fds.clear();
+            self.armed.clear(); // a member that failed to arm may have left some
             let mut limit = wait;
             for member in members.iter_mut() {
                 let ready = member.arm()?;
@@ -138,7 +139,6 @@ impl Select {
             let found = (self.next..self.next + count)
                 .map(|at| at % count)
                 .find(ready);
-            self.armed.clear();
             match found {
                 Some(at) => {
                     self.next = (at + 1) % count;

@@ -9,7 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use ipc_core::stream::{FramedReceiver, FramedSender, PipeFd, Sink, link};
-use ipc_core::{Channel, Duplex, Error, Ready, Receiver, Select, Sender, Spin, Wait};
+use ipc_core::{
+    Channel, Duplex, Error, Interest, Ready, Receiver, Result, Select, Sender, Spin, Wait,
+};
 
 type End = Duplex<FramedSender<PipeFd>, FramedReceiver<PipeFd>>;
 
@@ -198,6 +200,40 @@ fn select_serves_in_turn() {
         };
     }
     assert_eq!(order, [0, 1, 0]);
+}
+
+/// A member that fails to arm as often as it is told.
+struct Unarmed<R>(R, u32);
+
+impl<R: Ready> Ready for Unarmed<R> {
+    fn fd(&self) -> (BorrowedFd<'_>, Interest) {
+        self.0.fd()
+    }
+
+    fn arm(&mut self) -> Result<bool> {
+        match self.1.checked_sub(1) {
+            Some(left) => {
+                self.1 = left;
+                Err(Error::Disconnected)
+            }
+            None => self.0.arm(),
+        }
+    }
+}
+
+#[test]
+fn select_forgets_who_was_ready_when_another_failed() {
+    let (mut tx1, mut rx1) = channel(Spin::Never);
+    let (mut tx2, rx2) = channel(Spin::Never);
+    tx1.send_many(&[b"1", b"1"], Wait::Forever).unwrap();
+    rx1.recv().unwrap(); // the other is read, and ready without the kernel
+    let (mut select, mut failing) = (Select::new(), Unarmed(rx2, 1));
+    let failed = select.wait(&mut [&mut rx1, &mut failing], Wait::Never);
+    assert!(matches!(failed, Err(Error::Disconnected)));
+    rx1.recv().unwrap();
+    tx2.send(b"2").unwrap();
+    let ready = select.wait(&mut [&mut rx1, &mut failing], Wait::Never);
+    assert_eq!(ready.unwrap(), 1);
 }
 
 #[test]
