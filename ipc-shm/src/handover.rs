@@ -13,7 +13,7 @@ use crate::{Error, Inherit, Result, Spin};
 const OBJECT: &str = "inherited ring";
 
 /// Where a half stands, besides what lies in its memory.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct State {
     pub(crate) side: Side,
     pub(crate) capacity: usize,
@@ -44,7 +44,7 @@ impl State {
         }
     }
 
-    pub(crate) fn write(&self) -> Vec<u8> {
+    pub(crate) fn write(self) -> Vec<u8> {
         let mut state = Writer::new();
         state
             .u64(self.side as u64)

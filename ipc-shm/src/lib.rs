@@ -7,6 +7,7 @@ mod receiver;
 mod ring;
 mod segment;
 mod sender;
+mod silence;
 mod sys;
 mod wake;
 

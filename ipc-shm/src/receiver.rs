@@ -135,7 +135,7 @@ impl Inflow {
             if self.arm() {
                 return self.next().map(|_| ());
             }
-            match self.listen(Wait::Never)? {
+            match self.ear.listen(Wait::Never)? {
                 Heard::Nothing => return Err(Error::WouldBlock),
                 Heard::Ring => {}
                 Heard::Gone => return self.last(),
@@ -148,7 +148,7 @@ impl Inflow {
         if wait != Wait::Never && self.arm() {
             return Ok(());
         }
-        match self.listen(wait)? {
+        match self.ear.listen(wait)? {
             Heard::Gone if !self.ring.is_ready() => Err(Error::Disconnected),
             Heard::Gone | Heard::Nothing | Heard::Ring => Ok(()),
         }
@@ -177,14 +177,6 @@ impl Inflow {
             return true;
         }
         false
-    }
-
-    fn listen(&mut self, wait: Wait) -> Result<Heard> {
-        let heard = self.ear.listen(wait)?;
-        if heard == Heard::Ring {
-            self.data.heard();
-        }
-        Ok(heard)
     }
 
     #[cold]

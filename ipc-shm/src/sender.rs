@@ -10,13 +10,12 @@ use crate::handover::{Ends, State, duplicates};
 use crate::options::object;
 use crate::ring::{Corrupt, Producer};
 use crate::segment::{Segment, Side};
+use crate::silence::Silence;
 use crate::wake::{Answering, Asking};
 use crate::{Error, Inherit, Interest, Ready, Result, Sender, Wait};
 
 /// A batch is published in parts of this many bytes, so that its receiver starts on it at once.
 const BATCH: usize = 16 << 10;
-/// The most messages sent into silence before the peer's life is asked for.
-const SILENCE: u32 = 1024;
 
 /// The sending end of a ring.
 pub struct ShmSender {
@@ -165,8 +164,7 @@ impl Outflow {
 
     #[cold]
     fn wake(&mut self) -> Result<()> {
-        // A ring tells by itself whether the peer lives; the second send without one asks.
-        self.silence = Silence { left: 2, length: 1 };
+        self.silence = Silence::rung();
         let rung = self.bell.ring();
         if let Err(Error::Disconnected) = rung {
             self.silence = Silence::default(); // the next send says so at once
@@ -235,10 +233,8 @@ impl Outflow {
 
     fn listen(&mut self, wait: Wait) -> Result<Heard> {
         let heard = self.ear.listen(wait)?;
-        match heard {
-            Heard::Nothing => {}
-            Heard::Ring => self.space.heard(),
-            Heard::Gone => self.silence = Silence::default(), // the next send says so at once
+        if heard == Heard::Gone {
+            self.silence = Silence::default(); // the next send says so at once
         }
         Ok(heard)
     }
@@ -246,32 +242,6 @@ impl Outflow {
     #[cold]
     fn malformed(&self, reason: Corrupt) -> Error {
         Error::malformed(object(self.segment.capacity()), reason)
-    }
-}
-
-/// Counts messages that nobody had to be woken for, to a limit that doubles.
-#[derive(Debug)]
-struct Silence {
-    left: u32,
-    length: u32,
-}
-
-impl Silence {
-    #[inline]
-    fn is_due(&mut self) -> bool {
-        self.left -= 1;
-        self.left == 0
-    }
-
-    fn extend(&mut self) {
-        self.left = self.length;
-        self.length = (self.length * 2).min(SILENCE);
-    }
-}
-
-impl Default for Silence {
-    fn default() -> Self {
-        Silence { left: 1, length: 1 }
     }
 }
 

@@ -11,11 +11,10 @@
 //! published, and it does not sleep. In both cases a ring lies in the pipe until it is read, so it
 //! does not matter whether the sleeper sleeps already.
 //!
-//! One asking is answered once: the answering side remembers the word it answered last. Positions
-//! are multiples of 8, so the lowest three bits count the askings, and the same position asked for
-//! again is another word. A sleeper asks again after every ring that it has read, since that may have been
-//! the answer to an earlier asking; two rings at most can be read before an answer to the same
-//! position is due, so three bits are enough.
+//! One asking is answered once: the answering side remembers the position that it answered last.
+//! That cannot hide a later asking for the same position, since it was answered because it had been
+//! reached: whoever looks there does not ask. A ring that comes late, for a position that the
+//! sleeper had found by itself, wakes it in vain; what it asks for meanwhile still stands.
 
 use std::sync::atomic::{Ordering, fence};
 
@@ -23,55 +22,41 @@ use crate::ring::Line;
 
 /// No position is asked for. The first that can be is 8.
 const NOTHING: u64 = 0;
-/// The bits that count askings.
-const COUNT: u64 = 7;
 
 /// The side that may sleep.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Asking {
     asked: u64,
-    /// Whether the word stands, and no ring has been read since it was stored.
-    stands: bool,
 }
 
 impl Asking {
-    /// Goes on where an earlier life of this side ended, at this word.
+    /// Goes on where an earlier life of this side ended.
     pub(crate) fn new(asked: u64) -> Self {
-        Asking {
-            asked,
-            stands: false,
-        }
+        Asking { asked }
     }
 
-    pub(crate) fn asked(&self) -> u64 {
+    pub(crate) fn asked(self) -> u64 {
         self.asked
     }
 
     /// Asks to be woken at `position`. Look once more afterwards, before sleeping.
     pub(crate) fn ask(&mut self, word: &Line, position: u64) {
-        if self.stands && self.asked & !COUNT == position {
-            return;
+        if self.asked != position {
+            self.asked = position;
+            word.store(position);
+            fence(Ordering::SeqCst);
         }
-        self.asked = position | (self.asked + 1) & COUNT;
-        self.stands = true;
-        word.store(self.asked);
-        fence(Ordering::SeqCst);
     }
 
     /// Takes the asking back, where the look that followed it found something.
     pub(crate) fn withdraw(&mut self, word: &Line) {
-        self.stands = false;
+        self.asked = NOTHING;
         word.store(NOTHING);
-    }
-
-    /// A ring has been read: it may have been the answer.
-    pub(crate) fn heard(&mut self) {
-        self.stands = false;
     }
 }
 
 /// The side that wakes.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Answering {
     answered: u64,
 }
@@ -82,7 +67,7 @@ impl Answering {
         Answering { answered }
     }
 
-    pub(crate) fn answered(&self) -> u64 {
+    pub(crate) fn answered(self) -> u64 {
         self.answered
     }
 
@@ -92,7 +77,7 @@ impl Answering {
     pub(crate) fn owes(&mut self, word: &Line, reached: u64) -> bool {
         fence(Ordering::SeqCst);
         let asked = word.load();
-        if asked == self.answered || asked & !COUNT > reached || asked == NOTHING {
+        if asked == self.answered || asked > reached || asked == NOTHING {
             return false;
         }
         self.answered = asked;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
+use super::producer::copy;
 use super::*;
 use crate::segment::Segment;
 

@@ -1,0 +1,123 @@
+//! The side that reads them, where they lie.
+#![allow(unsafe_code)]
+
+use std::ptr::NonNull;
+use std::slice;
+use std::sync::atomic::{Ordering, fence};
+
+use super::{Corrupt, HEADER, PUBLISHED, Ring, offset, record};
+
+/// The receiving side's positions.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    ring: Ring,
+    /// Where the next record is, and its offset.
+    next: u64,
+    offset: usize,
+    /// Everything before this has been given back.
+    released: u64,
+    message: NonNull<u8>,
+    len: usize,
+    /// One more than the longest message; 0 once a header was corrupt.
+    limit: u64,
+}
+
+// SAFETY: the message lies in the ring's memory, which goes with the consumer.
+unsafe impl Send for Consumer {}
+// SAFETY: a shared consumer only reads.
+unsafe impl Sync for Consumer {}
+
+impl Consumer {
+    /// The receiver of a ring in which it has reached `head`, a multiple of 8.
+    pub(crate) fn new(ring: Ring, head: u64) -> Self {
+        Consumer {
+            ring,
+            next: head,
+            offset: offset(head, ring.capacity),
+            released: head,
+            message: NonNull::dangling(),
+            len: 0,
+            limit: ring.max_len() as u64 + 1,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Where the next record is.
+    #[inline]
+    pub(crate) fn position(&self) -> u64 {
+        self.next
+    }
+
+    /// Everything before this has been given back.
+    #[inline]
+    pub(crate) fn released(&self) -> u64 {
+        self.released
+    }
+
+    /// Whether a record is there.
+    #[inline]
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ring.header(self.offset).load(Ordering::Relaxed) != 0
+    }
+
+    /// Takes the next message; false if there is none. The space of this one and of those before
+    /// stays taken until [`release`](Self::release).
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<bool, Corrupt> {
+        let header = self.ring.header(self.offset).load(Ordering::Relaxed);
+        // Only relaxed loads are promised to work on read-only memory: the fence is apart.
+        fence(Ordering::Acquire);
+        // Without the mark this wraps to a length that no record has.
+        let len = header.wrapping_sub(PUBLISHED);
+        if len >= self.limit {
+            return self.no_record(header);
+        }
+        #[allow(clippy::cast_possible_truncation)] // less than the capacity
+        let len = len as usize;
+        self.message = self.ring.at(self.offset + HEADER);
+        self.len = len;
+        self.next += record(len) as u64;
+        self.offset = self.ring.behind(self.offset, record(len));
+        Ok(true)
+    }
+
+    /// Nothing yet, or nothing ever again.
+    #[cold]
+    fn no_record(&mut self, header: u64) -> Result<bool, Corrupt> {
+        if header == 0 && self.limit != 0 {
+            return Ok(false);
+        }
+        self.limit = 0;
+        Err("a record's header is one that no sender writes")
+    }
+
+    /// Ends the current message and gives all space back that was received; false if there was none.
+    #[inline]
+    pub(crate) fn release(&mut self) -> bool {
+        self.len = 0;
+        if self.released == self.next {
+            return false;
+        }
+        self.give_back(self.next);
+        true
+    }
+
+    /// Gives back the space before `position`: where the current message's record begins, or ends.
+    #[inline]
+    pub(crate) fn give_back(&mut self, position: u64) {
+        self.released = position;
+        self.ring.receiver().head.store(position);
+    }
+
+    /// The current message.
+    #[inline]
+    pub(crate) fn message(&self) -> &[u8] {
+        // SAFETY: the record is published and not released: a trusted sender no longer writes it,
+        // and `len` was checked to end inside the data. Without a message the length is 0.
+        unsafe { slice::from_raw_parts(self.message.as_ptr(), self.len) }
+    }
+}
