@@ -1,6 +1,7 @@
 //! A FIFO by name, as its maker has it.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{self, Path, PathBuf};
 use std::process;
@@ -58,6 +59,7 @@ impl Fifo {
         let owner = Owner {
             path,
             id: stat.id,
+            _node: node,
             pid: process::id(),
         };
         Ok(Fifo {
@@ -100,6 +102,8 @@ impl Fifo {
 pub(crate) struct Owner {
     path: PathBuf,
     id: Id,
+    /// Held, unopened, so that its inode number is not given out again.
+    _node: OwnedFd,
     /// A copy that a fork made has no duty.
     pid: u32,
 }
