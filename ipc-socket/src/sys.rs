@@ -121,10 +121,11 @@ pub(crate) fn connect(fd: &OwnedFd, address: &Address, wait: Wait) -> io::Result
 /// Sets how long a connect may take; one that may not wait is given the least there is, a tick of
 /// the kernel's.  socket(7), `SO_SNDTIMEO`
 fn set_send_timeout(fd: &OwnedFd, wait: Wait) -> io::Result<()> {
-    let tick = Duration::from_micros(1);
+    // More than a `TimeVal` holds can be asked for: some decades will do.
+    let (tick, most) = (Duration::from_micros(1), Duration::from_secs(1 << 30));
     let left = wait
         .remaining()
-        .map_or(Duration::ZERO, |left| left.max(tick));
+        .map_or(Duration::ZERO, |left| left.clamp(tick, most));
     let time = TimeVal::microseconds(i64::try_from(left.as_micros()).unwrap_or(i64::MAX));
     Ok(socket::setsockopt(fd, sockopt::SendTimeout, &time)?)
 }
