@@ -24,22 +24,29 @@ impl SocketFile {
     /// strange umask took of its mode.
     pub(crate) fn new(path: &Path) -> io::Result<Self> {
         let path = std::path::absolute(path)?;
-        let opened = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_PATH | libc::O_NOFOLLOW)
-            .open(&path)?;
-        let found = opened.metadata()?;
+        let found = fs::symlink_metadata(&path)?; // takes no descriptor: there may be none left
         let file = SocketFile {
             path,
             inode: inode(&found),
             maker: process::id(),
         };
         if found.file_type().is_socket() && found.mode() & MODE != MODE {
-            // By the descriptor: the name may have come to mean another file.
+            file.set_mode()?;
+        }
+        Ok(file)
+    }
+
+    /// Sets the mode by a descriptor: the name may have come to mean another file.
+    fn set_mode(&self) -> io::Result<()> {
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_PATH | libc::O_NOFOLLOW)
+            .open(&self.path)?;
+        if inode(&opened.metadata()?) == self.inode {
             let name = format!("/proc/self/fd/{}", opened.as_raw_fd());
             fs::set_permissions(name, Permissions::from_mode(MODE))?;
         }
-        Ok(file)
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ use ipc_socket::{
     Address, Error, Kind, Ready, Receiver, Result, Select, Sender, SocketOptions, Wait, connect,
     listen,
 };
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::socket::Backlog;
 use nix::sys::stat::{Mode, umask};
 
@@ -267,6 +268,27 @@ fn accepting_keeps_its_deadline() {
     }
 }
 
+/// However few descriptors there are: with one, listening works; with none, it leaves nothing.
+fn a_listener_without_descriptors_leaves_no_file() {
+    let directory = Directory::new();
+    let path = directory.join("socket");
+    setrlimit(Resource::RLIMIT_NOFILE, 64, 64).unwrap();
+    let mut held: Vec<_> = std::iter::from_fn(|| fs::File::open("/dev/null").ok()).collect();
+    kind_of(listen(path.as_path()));
+    assert!(!path.exists());
+    held.pop();
+    let listener = listen(path.as_path()).unwrap();
+    assert!(path.exists());
+    drop((listener, held));
+    assert!(!path.exists());
+    // A mode can be mended by a descriptor only.
+    umask(Mode::from_bits(0o777).unwrap());
+    let mut held: Vec<_> = std::iter::from_fn(|| fs::File::open("/dev/null").ok()).collect();
+    held.pop();
+    kind_of(listen(path.as_path()));
+    assert!(!path.exists());
+}
+
 /// A unix listener's queue that is full makes others wait, and TCP drops what knocks.
 fn connecting_keeps_its_deadline() {
     let endless = Duration::from_millis(u64::MAX); // for the clock it is a time like any other
@@ -346,6 +368,7 @@ ipc_core::cases! {
     kinds_do_not_mix,
     names_that_cannot_be_are_refused,
     accepting_keeps_its_deadline,
+    a_listener_without_descriptors_leaves_no_file,
     connecting_keeps_its_deadline,
     a_connect_deadline_is_forgotten,
     a_listener_is_selected,
