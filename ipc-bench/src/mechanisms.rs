@@ -45,7 +45,7 @@ pub enum Floor {
 }
 
 /// The longest message that default buffers surely carry; beyond it a row asks for more.
-const DEFAULT_RING: usize = 1 << 20;
+const DEFAULT_RING: usize = (512 << 10) - 16;
 const DEFAULT_PACKET: usize = 128 << 10;
 
 /// All of them: each mechanism, then its floors.

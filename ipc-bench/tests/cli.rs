@@ -1,11 +1,9 @@
 //! The command line: what it prints, what it writes, what it refuses.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::Read;
-use std::process::{Command, Output, Stdio};
+use std::fs;
+use std::process::{Command, Output};
 
-use nix::pty::{Winsize, openpty};
 use serde_json::Value;
 
 const ALL: [&str; 17] = [
@@ -146,45 +144,6 @@ fn what_fails_is_a_cell_and_not_the_run() {
     assert!(table.contains("\npipe "), "{table}");
 }
 
-/// What a run prints on a terminal.
-fn on_a_terminal(columns: u16, no_color: &str) -> String {
-    let size = Winsize {
-        ws_row: 24,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    let terminal = openpty(&size, None).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ipc-bench"))
-        .args(["run", "pipe", "raw-pipe", "--size", "64", "--time", "0.01"])
-        .env("NO_COLOR", no_color)
-        .stdout(terminal.slave)
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    assert!(child.wait().unwrap().success());
-    let mut text = Vec::new();
-    // Its end is an error: the other side has hung up.
-    let _ = File::from(terminal.master).read_to_end(&mut text);
-    String::from_utf8(text).unwrap()
-}
-
-fn a_table_fits_the_terminal() {
-    let widest = |text: &str| {
-        let table = text.split("\n\r\nof floor").next().unwrap();
-        table.lines().skip(2).map(str::len).max().unwrap()
-    };
-    let (narrow, wide) = (on_a_terminal(80, "1"), on_a_terminal(200, "1"));
-    assert!(widest(&narrow) <= 80, "{narrow}");
-    assert!(widest(&wide) > 80, "{wide}");
-    assert_eq!(narrow.matches("raw-pipe").count(), 2, "{narrow}");
-}
-
-fn colours_are_not_for_those_who_refuse_them() {
-    assert!(!on_a_terminal(80, "1").contains('\x1b'));
-    assert!(on_a_terminal(80, "").contains("\x1b[1m64 B"));
-}
-
 fn json_is_as_documented() {
     let (_, json) = measure(&[
         "pipe", "raw-pipe", "raw-ring", "--size", "64", "--repeat", "2",
@@ -286,9 +245,15 @@ fn what_cannot_be_carried_is_said() {
 }
 
 fn what_is_asked_for_is_said() {
-    let (table, json) = measure(&["shm", "--size", "4m", "--pattern", "stream"]);
-    assert!(table.contains("shm at 4 MiB: asks for"), "{table}");
-    assert!(rows(&json)[0]["asks"].is_string());
+    let size = "524272,512k,1m,4m";
+    let (table, json) = measure(&["shm", "--size", size, "--pattern", "stream"]);
+    assert!(
+        table.contains("shm at 512 KiB, 1 MiB, 4 MiB: asks for"),
+        "{table}"
+    );
+    assert_eq!(rows(&json).len(), 4, "{table}");
+    assert!(rows(&json)[0]["asks"].is_null());
+    assert!(rows(&json)[3]["asks"].is_string());
 }
 
 ipc_core::cases! {
@@ -299,8 +264,6 @@ ipc_core::cases! {
     a_file_that_cannot_be_written_is_refused_before_the_run,
     json_goes_into_a_pipe_too,
     what_fails_is_a_cell_and_not_the_run,
-    a_table_fits_the_terminal,
-    colours_are_not_for_those_who_refuse_them,
     json_is_as_documented,
     every_mechanism_and_floor_is_measured_and_verified,
     floors_honour_spin_and_run_once_for_those_that_they_do_not_know,

@@ -17,7 +17,7 @@ use crate::plan::Cell;
 use crate::sys::{self, SharedMemory};
 
 /// Bytes of slots, as in a default ring of `ipc-shm`, but at least [`MIN_SLOTS`].
-const CAPACITY: usize = 2 << 20;
+const CAPACITY: usize = 1 << 20;
 const MIN_SLOTS: usize = 2;
 /// A slot begins with the length of its message.
 const HEADER: usize = 8;
