@@ -2,7 +2,7 @@
 //!
 //! Criterion may start threads, so everything is forked first: an echo for each subject, which waits
 //! until it is its turn, and criterion's own process. The first process only owns what the kernel
-//! lent, and gives it back at the end, or after Ctrl-C.
+//! lent, and gives it back at the end, or after a signal.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -14,11 +14,12 @@ use ipc_bench::cells::{Ends, Role};
 use ipc_bench::mechanisms::{ALL, Mechanism};
 use ipc_bench::placement::{self, Placement};
 use ipc_bench::plan::{Cell, Pattern, Polling, Verify};
-use ipc_core::{Error, Receiver, Sender};
+use ipc_bench::signals::Signals;
+use ipc_core::{Error, Receiver, Select, Sender, Wait};
 use ipc_pipe::{PipeReceiver, PipeSender};
 use ipc_process::Child;
 use nix::sys::prctl;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 
 const SIZES: [usize; 3] = [64, 1 << 10, 64 << 10];
 /// The first byte of a message that is to be answered.
@@ -33,10 +34,7 @@ struct Subject {
 }
 
 fn main() -> Result<ExitCode> {
-    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
-        .into_iter()
-        .collect();
-    signals.thread_block()?;
+    let mut signals = Signals::hold()?;
     let (mut subjects, mut gates) = (Vec::new(), Vec::new());
     let both = |m: &&Mechanism| m.patterns == Pattern::ALL;
     for size in SIZES {
@@ -47,12 +45,17 @@ fn main() -> Result<ExitCode> {
             }
         }
     }
-    let (bench, ()) = ipc_process::fork(((), gates), |gates| -> Result<()> {
+    let (mut bench, ()) = ipc_process::fork(((), gates), |gates| -> Result<()> {
         prctl::set_pdeathsig(Signal::SIGKILL)?;
-        signals.thread_unblock()?;
         placement::enter(Placement::here()?, Role::Driver)?;
         compare(&mut subjects, gates)
     })?;
+    while Select::new().wait(&mut [&mut bench, &mut signals], Wait::Forever)? == 1 {
+        if let Some(signal) = signals.take() {
+            bench.kill()?;
+            return Ok(ExitCode::from(128 + signal));
+        }
+    }
     bench.join()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -15,7 +15,7 @@ pub mod placement;
 pub mod plan;
 mod results;
 mod runner;
-mod signals;
+pub mod signals;
 mod sys;
 mod table;
 mod ui;

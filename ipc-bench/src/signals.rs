@@ -10,10 +10,15 @@ use crate::Result;
 
 /// SIGINT, SIGQUIT, SIGTERM and SIGHUP, held back from this process and those that it forks.  signalfd(2)
 #[derive(Debug)]
-pub(crate) struct Signals(SignalFd);
+pub struct Signals(SignalFd);
 
 impl Signals {
-    pub(crate) fn hold() -> Result<Self> {
+    /// Holds them back from now on.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses.
+    pub fn hold() -> Result<Self> {
         let set = ending();
         set.thread_block()?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
@@ -21,7 +26,7 @@ impl Signals {
     }
 
     /// The number of the one that came.
-    pub(crate) fn take(&self) -> Option<u8> {
+    pub fn take(&self) -> Option<u8> {
         let info = self.0.read_signal().ok()??;
         u8::try_from(info.ssi_signo).ok()
     }
