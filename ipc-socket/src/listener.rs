@@ -2,6 +2,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 
 use crate::file::SocketFile;
 use crate::socket::Socket;
@@ -141,11 +143,16 @@ fn is_the_connections(error: &io::Error) -> bool {
 
 /// The error, with what to do about it.
 fn explained(error: io::Error, address: &Address) -> io::Error {
+    let is_socket = |path: &Path| {
+        let found = path.symlink_metadata();
+        found.is_ok_and(|found| found.file_type().is_socket())
+    };
     let advice = match (error.raw_os_error(), address) {
-        (Some(libc::EADDRINUSE), Address::Path(path)) => format!(
+        (Some(libc::EADDRINUSE), Address::Path(path)) if is_socket(path) => format!(
             "if no server runs, a killed one has left it: rm {}",
             path.display()
         ),
+        (Some(libc::EADDRINUSE), Address::Path(_)) => "what is there is no socket".into(),
         (Some(libc::EADDRINUSE), Address::Abstract(_)) => "ss -xl shows by whom".into(),
         (Some(libc::EADDRINUSE), Address::Tcp(_)) => "ss -tlp shows by whom".into(),
         (Some(libc::ENAMETOOLONG), _) => "a unix socket's name has at most 107 bytes".into(),
