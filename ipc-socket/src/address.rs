@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// Where a listener is found.
 ///
-/// As text, a path has a slash, an abstract name begins with `@`, and the rest is `IP:PORT`. Host
+/// As text, an abstract name begins with `@`, a path has a slash, and the rest is `IP:PORT`. Host
 /// names are not looked up.
 ///
 /// ```
@@ -62,14 +62,14 @@ impl FromStr for Address {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        if text.contains('/') {
-            return Ok(Address::Path(text.into()));
-        }
         if let Some(name) = text.strip_prefix('@') {
             return Ok(Address::Abstract(name.into()));
         }
+        if text.contains('/') {
+            return Ok(Address::Path(text.into()));
+        }
         text.parse().map(Address::Tcp).map_err(|_| {
-            let reason = "neither a path with a slash, nor an abstract @name, nor IP:PORT";
+            let reason = "neither an abstract @name, nor a path with a slash, nor IP:PORT";
             let error = io::Error::new(io::ErrorKind::InvalidInput, reason);
             Error::os("inet_pton", format!("address {text:?}"), error)
         })

@@ -252,9 +252,20 @@ fn names_that_cannot_be_are_refused() {
         assert_eq!(kind, io::ErrorKind::InvalidInput);
         assert!(told.contains(&format!("{text:?}")), "{told}");
     }
-    for text in ["/run/x", "./x", "@x", "@", "127.0.0.1:80", "[::1]:80"] {
+    for text in [
+        "/run/x",
+        "./x",
+        "./@x",
+        "@x",
+        "@",
+        "127.0.0.1:80",
+        "[::1]:80",
+    ] {
         assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
     }
+    // As `ss -x` shows the X server's.
+    let name = "@/tmp/.X11-unix/X0".parse::<Address>().unwrap();
+    assert_eq!(name, Address::Abstract(b"/tmp/.X11-unix/X0".to_vec()));
 }
 
 fn accepting_keeps_its_deadline() {
