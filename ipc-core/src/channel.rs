@@ -136,7 +136,8 @@ pub trait Receiver {
         Ok(Self::message(self))
     }
 
-    /// Waits for one message, then takes all that are there, up to `max`; returns how many.
+    /// Waits for one message, then takes those that are there, up to `max`; returns how many. On a
+    /// byte stream "there" is what one read brought: more may be in the kernel.
     ///
     /// # Errors
     ///

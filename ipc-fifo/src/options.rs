@@ -99,7 +99,7 @@ impl FifoOptions {
     /// A private FIFO: what goes in at the sender comes out at the receiver.
     ///
     /// It is made in a directory of its own (0700, in `$XDG_RUNTIME_DIR`, else in `$TMPDIR` or
-    /// `/tmp`), opened at both ends, and its name is removed at once: no kill leaves it behind.
+    /// `/tmp`), opened at both ends, and its name is removed before this returns.
     ///
     /// # Errors
     ///

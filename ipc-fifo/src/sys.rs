@@ -40,10 +40,15 @@ pub(crate) fn make_fifo(dir: impl AsFd, name: &Path, object: &str) -> Result<Own
         }
         Error::os("mkfifo", object, error)
     })?;
-    let made = find(&dir, name).and_then(|node| set_mode(&node, private).map(|()| node));
-    made.map_err(|errno| {
+    let made = match find(&dir, name) {
+        Ok(node) => set_mode(&node, private)
+            .map(|()| node)
+            .map_err(|errno| ("chmod", errno)),
+        Err(errno) => Err(("open", errno)),
+    };
+    made.map_err(|(call, errno)| {
         remove_file(&dir, name);
-        Error::os("chmod", object, errno)
+        Error::os(call, object, errno)
     })
 }
 

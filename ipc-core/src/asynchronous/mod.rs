@@ -170,7 +170,8 @@ impl<H: Receiver + Ready> Async<H> {
         Ok(self.half.message())
     }
 
-    /// Waits for one message, then takes all that are there, up to `max`; returns how many.
+    /// Waits for one message, then takes those that are there, up to `max`, as
+    /// [`Receiver::recv_many`] does; returns how many.
     ///
     /// # Errors
     ///
