@@ -14,7 +14,8 @@ const LONGEST: Duration = Duration::from_micros(8);
 
 /// How long a receiver waits before it reads again, learned from what that brought.
 ///
-/// Between requests and replies it brings nothing, and is tried once in 32 reads.
+/// Between requests and replies it brings nothing, as on a shared processor: there it is tried once
+/// in 32 reads.
 #[derive(Debug)]
 pub(super) struct Lag {
     length: Duration,
@@ -58,6 +59,15 @@ impl Lag {
         }
     }
 
+    /// Notes a read that found nothing: then the wait before it was for nothing, too. On a shared
+    /// processor every wait is, since it keeps the sender from its turn.
+    #[inline]
+    pub(super) fn found_nothing(&mut self) {
+        if std::mem::take(&mut self.waited) {
+            self.missed();
+        }
+    }
+
     /// Notes a read of `len` bytes.
     #[inline]
     pub(super) fn read(&mut self, len: usize) {
@@ -73,8 +83,7 @@ impl Lag {
 
     fn learn(&mut self) {
         if self.frames < 2 {
-            self.backoff.miss();
-            (self.length, self.grown) = (SHORTEST, 0);
+            self.missed();
         } else if self.len < ENOUGH && self.len > self.grown + self.grown / 4 {
             self.backoff.hit();
             (self.length, self.grown) = ((self.length * 2).min(LONGEST), self.len);
@@ -82,5 +91,30 @@ impl Lag {
             self.backoff.hit();
             self.length = (self.length / 2).max(SHORTEST); // twice as long brought no more
         }
+    }
+
+    fn missed(&mut self) {
+        self.backoff.miss();
+        (self.length, self.grown) = (SHORTEST, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads of two frames each, after waits that did not bring them.
+    #[test]
+    fn waits_that_find_nothing_become_rare() {
+        let (mut lag, mut waits) = (Lag::default(), 0);
+        for _ in 0..1000 {
+            lag.wait();
+            waits += u32::from(lag.waited);
+            lag.found_nothing();
+            lag.read(136);
+            lag.took();
+            lag.took();
+        }
+        assert!((10..50).contains(&waits), "{waits}");
     }
 }

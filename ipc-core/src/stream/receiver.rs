@@ -107,6 +107,7 @@ impl<R: Source> Receiver for FramedReceiver<R> {
             Some(()) => Ok(()),
             None if wait == Wait::Never => Err(Error::WouldBlock),
             None => {
+                self.flow.lag.found_nothing();
                 self.poller.expect_len(self.flow.decoder.last_len());
                 self.poller.wait(
                     wait,
