@@ -65,10 +65,22 @@ pub(crate) struct Options {
     )]
     spin: Vec<Polling>,
     /// Seconds that each cell is measured, such as 0.3
-    #[arg(long, value_name = "SECONDS", default_value = "0.4", value_parser = parse_time)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "0.4",
+        value_parser = parse_time,
+        allow_negative_numbers = true // to refuse them by their range
+    )]
     time: Duration,
     /// How often everything is measured; medians are shown
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=10_000),
+        allow_negative_numbers = true
+    )]
     repeat: u32,
     /// What is checked: sample, full (every byte of every message)
     #[arg(long, default_value = "sample", hide_possible_values = true)]

@@ -109,6 +109,10 @@ fn bad_settings_are_refused() {
         let text = refused(&["run", arguments[0], arguments[1]], 2);
         assert!(text.contains(arguments[1]), "{text}");
     }
+    let text = refused(&["run", "--time", "-1"], 2);
+    assert!(text.contains("0.001 to 3600 seconds"), "{text}");
+    let text = refused(&["run", "--repeat", "-1"], 2);
+    assert!(text.contains("1..=10000"), "{text}");
     let text = refused(&["run", "raw-memcpy", "--pattern", "round-trip"], 1);
     assert!(text.contains("nothing to measure"), "{text}");
 }
