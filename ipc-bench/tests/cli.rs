@@ -139,7 +139,7 @@ fn json_goes_into_a_pipe_too() {
 
 fn what_fails_is_a_cell_and_not_the_run() {
     let program = env!("CARGO_BIN_EXE_ipc-bench");
-    let script = "ulimit -n 24; exec \"$0\" run pipe shm --size 64 --time 0.01";
+    let script = "ulimit -n 26; exec \"$0\" run pipe shm --size 64 --time 0.01";
     let output = Command::new("sh").args(["-c", script, program]).output();
     let output = output.unwrap();
     let table = stdout(&output);
