@@ -19,6 +19,7 @@
 //! ```
 
 mod lag;
+mod outflow;
 mod pipe;
 mod receiver;
 mod sender;

@@ -1,17 +1,17 @@
 //! The half that writes frames.
 
 use std::fmt;
-use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 use super::Sink;
-use super::shared::{Drive, Output, TakeIn, is_end};
+use super::outflow::{Outflow, after};
+use super::shared::{Drive, Output, TakeIn};
 use crate::frame::{self, HEADER_LEN};
 use crate::inherit::{Reader, Writer};
 use crate::spin::{Look, Poller};
-use crate::{Error, Interest, Ready, Result, Sender, Spin, Wait, sys};
+use crate::{Error, Interest, Ready, Result, Sender, Spin, Wait};
 
 /// Frames up to this length are copied to one place and written by one plain call, which is cheaper
 /// than a vectored one; it is also what a pipe takes whole or not at all.
@@ -233,116 +233,5 @@ impl<W: Sink> Drop for FramedSender<W> {
         if self.flow.output.is_pending() {
             let _ = self.flow.output.drive();
         }
-    }
-}
-
-/// The way out, and the way in of the same endpoint.
-struct Outflow<W> {
-    output: Arc<Output<W>>,
-    input: Option<Weak<dyn TakeIn>>,
-}
-
-impl<W: Sink> Outflow<W> {
-    /// Writes `head` and `body`, and returns how many bytes the kernel took: all of them, unless
-    /// the wait was over, or the kernel failed, after the first.
-    fn write(
-        &mut self,
-        poller: &mut Poller,
-        head: &[u8],
-        body: &[u8],
-        wait: Wait,
-    ) -> Result<usize> {
-        let mut writing = Writing {
-            flow: self,
-            head,
-            body,
-            sent: 0,
-        };
-        let done = match writing.advance() {
-            Ok(None) if wait == Wait::Never => Err(Error::WouldBlock),
-            Ok(None) => {
-                poller.expect_len(head.len() + body.len());
-                poller.wait(wait, &mut writing, Writing::advance, |writing, wait| {
-                    writing.flow.sleep(wait)
-                })
-            }
-            done => done.map(drop),
-        };
-        match done {
-            Err(error) if writing.sent == 0 || matches!(error, Error::Disconnected) => Err(error),
-            _ => Ok(writing.sent), // another error is met again, by the tail
-        }
-    }
-
-    /// Sends what the kernel takes of the tail; `None` while some is left.
-    fn drive(&self) -> Result<Option<()>> {
-        let done = self.output.drive().map_err(|error| self.error(error))?;
-        Ok(done.then_some(()))
-    }
-
-    /// Sleeps until there may be room; what arrives meanwhile is taken in.
-    fn sleep(&mut self, wait: Wait) -> Result<()> {
-        let input = self.input.as_ref().and_then(Weak::upgrade);
-        let mut fds = [sys::pollfd(self.output.as_fd(), Interest::Write); 2];
-        let mut count = 1;
-        if let Some(input) = input.as_ref().filter(|input| input.has_room()) {
-            fds[1] = sys::pollfd(input.as_fd(), Interest::Read);
-            count = 2;
-        }
-        sys::poll(&mut fds[..count], wait)?;
-        if let (Some(input), true) = (input, count == 2 && fds[1].revents != 0) {
-            input.take_in();
-        }
-        Ok(())
-    }
-
-    fn error(&self, error: io::Error) -> Error {
-        if is_end(&error) {
-            Error::Disconnected
-        } else {
-            Error::os("write", self.output.io.object(), error)
-        }
-    }
-}
-
-/// One write under way.
-struct Writing<'a, W> {
-    flow: &'a mut Outflow<W>,
-    head: &'a [u8],
-    body: &'a [u8],
-    sent: usize,
-}
-
-impl<W: Sink> Writing<'_, W> {
-    /// Writes until all is written, or the kernel takes no more: `None`.
-    #[inline]
-    fn advance(&mut self) -> Result<Option<()>> {
-        while self.sent < self.head.len() + self.body.len() {
-            let (head, body) = after(self.head, self.body, self.sent);
-            let written = match (head.is_empty(), body.is_empty()) {
-                (false, false) => self
-                    .flow
-                    .output
-                    .io
-                    .write(&[IoSlice::new(head), IoSlice::new(body)]),
-                (true, _) => self.flow.output.io.write(&[IoSlice::new(body)]),
-                (_, true) => self.flow.output.io.write(&[IoSlice::new(head)]),
-            };
-            match written {
-                Ok(written) => self.sent += written,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) => return Err(self.flow.error(error)),
-            }
-        }
-        Ok(Some(()))
-    }
-}
-
-/// What is left of `head` and `body` after their first `sent` bytes.
-fn after<'a>(head: &'a [u8], body: &'a [u8], sent: usize) -> (&'a [u8], &'a [u8]) {
-    match sent.checked_sub(head.len()) {
-        None => (&head[sent..], body),
-        Some(sent) => (&[], &body[sent..]),
     }
 }
