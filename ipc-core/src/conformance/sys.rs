@@ -148,7 +148,7 @@ impl Drop for Storm {
 }
 
 /// setitimer(2)
-fn set_timer(microseconds: libc::suseconds_t) {
+fn set_timer(microseconds: i64) {
     let period = libc::timeval {
         tv_sec: 0,
         tv_usec: microseconds,
