@@ -1,7 +1,8 @@
 //! No wake-up is lost: processes that sleep and wake each other, with delays of random length in
 //! between. A lost wake-up is a hang, and the watchdog's.
 //!
-//! Seen to fail on `x86_64`: without the fences, without that in `Asking::ask` alone, without the look
+//! Seen to fail on `x86_64`: without the fences, without that in `Asking::ask` alone (both in release builds
+//! alone, or in debug builds alone), without the look
 //! after an asking, of either side. Not seen to fail, in half a million rounds, without the fence in
 //! `Answering::owes` alone: stress is no proof of a fence, the argument in `src/wake.rs` is.
 
