@@ -3,6 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+use crate::stream::Linkable;
 use crate::{Result, Wait};
 
 /// The half that sends. A message is accepted whole or not at all.
@@ -75,8 +76,15 @@ pub trait Sender {
         None
     }
 
-    /// Parts from the receiver of the same endpoint: what arrives is no longer taken in while this
-    /// half waits, since another thread may now be waiting for it.
+    /// Joins with the receiver of the same endpoint: where both are streams each helps the other
+    /// along, so that two ends that each send a large message and then receive do not hang.
+    /// [`Duplex::new`](crate::Duplex::new) calls it.
+    fn link(&mut self, receiver: &mut dyn Receiver) {
+        let _ = receiver;
+    }
+
+    /// Takes [`link`](Sender::link) back as far as a receiver in another thread could be hurt: what
+    /// a waiting sender takes in does not wake it. [`Duplex::split`](crate::Duplex::split) calls it.
     fn unlink(&mut self) {}
 }
 
@@ -151,6 +159,11 @@ pub trait Receiver {
             }
         }
         Ok(max)
+    }
+
+    /// What a sender needs to [`link`](Sender::link) with this half, if this is a stream's.
+    fn linkable(&mut self) -> Option<Linkable<'_>> {
+        None
     }
 }
 

@@ -22,18 +22,16 @@ pub struct Duplex<S, R> {
     receiver: R,
 }
 
-impl<S, R> Duplex<S, R> {
-    /// Joins two halves.
-    pub fn new(sender: S, receiver: R) -> Self {
+impl<S: Sender, R: Receiver> Duplex<S, R> {
+    /// Joins two halves, which from now on help each other along ([`Sender::link`]).
+    pub fn new(mut sender: S, mut receiver: R) -> Self {
+        sender.link(&mut receiver);
         Duplex { sender, receiver }
     }
 
     /// Takes the halves apart, for a thread each, say. From now on a sender that waits for room
     /// leaves what arrives to the receiver: somebody has to receive.
-    pub fn split(mut self) -> (S, R)
-    where
-        S: Sender,
-    {
+    pub fn split(mut self) -> (S, R) {
         self.sender.unlink();
         (self.sender, self.receiver)
     }
@@ -92,7 +90,7 @@ impl<S: Sender + Ready, R: Ready> Ready for Duplex<S, R> {
     }
 }
 
-impl<S: Inherit, R: Inherit> Inherit for Duplex<S, R> {
+impl<S: Sender + Inherit, R: Receiver + Inherit> Inherit for Duplex<S, R> {
     fn fds(&self, each: &mut dyn FnMut(BorrowedFd<'_>)) {
         self.sender.fds(each);
         self.receiver.fds(each);
@@ -104,6 +102,6 @@ impl<S: Inherit, R: Inherit> Inherit for Duplex<S, R> {
 
     fn from_parts(fds: Vec<OwnedFd>, state: &[u8]) -> Result<Self> {
         let (sender, receiver) = Inherit::from_parts(fds, state)?;
-        Ok(Duplex { sender, receiver })
+        Ok(Duplex::new(sender, receiver))
     }
 }

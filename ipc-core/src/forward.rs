@@ -47,6 +47,10 @@ macro_rules! forward_sender {
             $crate::Sender::pending(&$half)
         }
         #[inline]
+        fn link(&mut $self, receiver: &mut dyn $crate::Receiver) {
+            $crate::Sender::link(&mut $half, receiver)
+        }
+        #[inline]
         fn unlink(&mut $self) {
             $crate::Sender::unlink(&mut $half)
         }
@@ -86,6 +90,10 @@ macro_rules! forward_receiver {
             each: &mut dyn FnMut(&[u8]),
         ) -> $crate::Result<usize> {
             $crate::Receiver::recv_many(&mut $half, max, wait, each)
+        }
+        #[inline]
+        fn linkable(&mut $self) -> ::std::option::Option<$crate::stream::Linkable<'_>> {
+            $crate::Receiver::linkable(&mut $half)
         }
     };
 }

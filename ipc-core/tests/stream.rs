@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use ipc_core::stream::{FramedReceiver, FramedSender, PipeFd, Sink, link};
+use ipc_core::stream::{FramedReceiver, FramedSender, PipeFd, Sink};
 use ipc_core::{
     Channel, Duplex, Error, Interest, Ready, Receiver, Result, Select, Sender, Spin, Wait,
 };
@@ -28,9 +28,7 @@ fn channel(spin: Spin) -> (FramedSender<PipeFd>, FramedReceiver<PipeFd>) {
 }
 
 fn pair(spin: Spin) -> (End, End) {
-    let ((mut tx1, mut rx1), (mut tx2, mut rx2)) = (channel(spin), channel(spin));
-    link(&mut tx1, &mut rx2);
-    link(&mut tx2, &mut rx1);
+    let ((tx1, rx1), (tx2, rx2)) = (channel(spin), channel(spin));
     (Duplex::new(tx1, rx2), Duplex::new(tx2, rx1))
 }
 

@@ -43,11 +43,3 @@ pub fn channel() -> Result<(FifoSender, FifoReceiver)> {
 pub fn pair() -> Result<(FifoDuplex, FifoDuplex)> {
     FifoOptions::new().pair()
 }
-
-/// Joins two halves of this process as one endpoint, so that each helps the other along: two
-/// endpoints that each send a large message before they receive do not hang. A plain
-/// [`Duplex::new`] lacks that.
-pub fn duplex(mut sender: FifoSender, mut receiver: FifoReceiver) -> FifoDuplex {
-    ipc_core::stream::link(&mut sender.inner, &mut receiver.inner);
-    Duplex::new(sender, receiver)
-}

@@ -10,7 +10,7 @@ use ipc_core::stream::{FramedReceiver, FramedSender, PipeFd};
 use crate::fifo::{Fifo, Owner};
 use crate::receiver::Opened;
 use crate::{
-    Error, FifoDuplex, FifoReceiver, FifoSender, Result, Spin, Wait, duplex, open, private,
+    Duplex, Error, FifoDuplex, FifoReceiver, FifoSender, Result, Spin, Wait, open, private,
 };
 
 /// How FIFOs are made and opened. Give both ends the same.
@@ -120,7 +120,7 @@ impl FifoOptions {
     /// As [`channel`](FifoOptions::channel).
     pub fn pair(&self) -> Result<(FifoDuplex, FifoDuplex)> {
         let (there, back) = (self.channel()?, self.channel()?);
-        Ok((duplex(there.0, back.1), duplex(back.0, there.1)))
+        Ok((Duplex::new(there.0, back.1), Duplex::new(back.0, there.1)))
     }
 
     pub(crate) fn sender(

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use ipc_core::conformance::{Case, run};
 use ipc_fifo::{
-    Channel, Error, Fifo, FifoReceiver, FifoSender, Inherit, Receiver, Result, Sender, Wait, duplex,
+    Channel, Duplex, Error, Fifo, FifoReceiver, FifoSender, Inherit, Receiver, Result, Sender, Wait,
 };
 use ipc_process::fork;
 use tempfile::TempDir;
@@ -41,7 +41,7 @@ fn play(role: &str) {
         "both" => {
             let rx = FifoReceiver::open(path.with_extension("there")).unwrap();
             let tx = FifoSender::open(path.with_extension("back"), LONG.into()).unwrap();
-            cross(duplex(tx, rx));
+            cross(Duplex::new(tx, rx));
         }
         "maker" => {
             let fifo = Fifo::create(&path).unwrap();
@@ -128,7 +128,7 @@ fn unrelated_programs_have_an_endpoint_each() {
     let program = start("both", &path);
     let rx = back.receiver().unwrap();
     let tx = there.sender(LONG.into()).unwrap();
-    cross(duplex(tx, rx));
+    cross(Duplex::new(tx, rx));
     join(program);
     drop((there, back));
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);

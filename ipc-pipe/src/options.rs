@@ -1,7 +1,7 @@
 //! How pipes are made.
 
 use ipc_core::frame::DEFAULT_MAX_LEN;
-use ipc_core::stream::{FramedReceiver, FramedSender, PipeFd, link};
+use ipc_core::stream::{FramedReceiver, FramedSender, PipeFd};
 
 use crate::{Duplex, Error, PipeDuplex, PipeReceiver, PipeSender, Result, Spin, sys};
 
@@ -85,7 +85,7 @@ impl PipeOptions {
     /// As [`channel`](PipeOptions::channel).
     pub fn pair(&self) -> Result<(PipeDuplex, PipeDuplex)> {
         let (there, back) = (self.channel()?, self.channel()?);
-        Ok((endpoint(there.0, back.1), endpoint(back.0, there.1)))
+        Ok((Duplex::new(there.0, back.1), Duplex::new(back.0, there.1)))
     }
 }
 
@@ -93,10 +93,4 @@ impl Default for PipeOptions {
     fn default() -> Self {
         PipeOptions::new()
     }
-}
-
-/// Joins two halves so that each helps the other along.
-fn endpoint(mut sender: PipeSender, mut receiver: PipeReceiver) -> PipeDuplex {
-    link(&mut sender.inner, &mut receiver.inner);
-    Duplex::new(sender, receiver)
 }

@@ -4,7 +4,7 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use ipc_core::stream::{FramedReceiver, FramedSender};
+use ipc_core::stream::{FramedReceiver, FramedSender, Linkable};
 
 use crate::packet::{PacketReceiver, PacketSender};
 use crate::socket::{Kind, Socket};
@@ -113,6 +113,10 @@ impl<S: Sender, P: Sender> Sender for Half<S, P> {
         either!(self, half => half.pending())
     }
 
+    fn link(&mut self, receiver: &mut dyn Receiver) {
+        either!(self, half => half.link(receiver));
+    }
+
     fn unlink(&mut self) {
         either!(self, half => half.unlink());
     }
@@ -146,5 +150,9 @@ impl<S: Receiver, P: Receiver> Receiver for Half<S, P> {
 
     fn recv_many(&mut self, max: usize, wait: Wait, each: &mut dyn FnMut(&[u8])) -> Result<usize> {
         either!(self, half => half.recv_many(max, wait, each))
+    }
+
+    fn linkable(&mut self) -> Option<Linkable<'_>> {
+        either!(self, half => half.linkable())
     }
 }

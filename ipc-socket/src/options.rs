@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use ipc_core::frame::{DEFAULT_MAX_LEN, HEADER_LEN};
-use ipc_core::stream::{FramedReceiver, FramedSender, link};
+use ipc_core::stream::{FramedReceiver, FramedSender};
 
 use crate::half::Half;
 use crate::packet::{self, PacketReceiver, PacketSender};
@@ -186,13 +186,7 @@ impl SocketOptions {
 
     /// The two halves over one connected socket.
     pub(crate) fn endpoint(&self, socket: Socket) -> Result<SocketDuplex> {
-        let mut sender = self.sender(socket.clone())?;
-        let mut receiver = self.receiver(socket)?;
-        if let (Half::Stream(sender), Half::Stream(receiver)) =
-            (&mut sender.inner, &mut receiver.inner)
-        {
-            link(sender, receiver);
-        }
+        let (sender, receiver) = (self.sender(socket.clone())?, self.receiver(socket)?);
         Ok(Duplex::new(sender, receiver))
     }
 

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use ipc_socket::{
-    Channel, Error, Kind, Ready, Receiver, Sender, SocketDuplex, SocketOptions, Wait,
+    Channel, Error, Inherit, Kind, Ready, Receiver, Sender, SocketDuplex, SocketOptions, Wait,
 };
 
 const ALL: [Kind; 3] = [Kind::Unix, Kind::Seqpacket, Kind::Tcp];
@@ -71,6 +71,27 @@ fn arming_a_sender_makes_room_for_its_peer() {
         }
         assert_eq!(a.recv().unwrap(), large);
         assert_eq!(b.recv().unwrap(), large);
+    }
+}
+
+/// The halves help each other again after they crossed an exec.
+fn an_endpoint_made_of_its_parts_does_not_hang() {
+    for kind in [Kind::Unix, Kind::Tcp] {
+        let (a, b) = pair(kind);
+        let again = |end: SocketDuplex| {
+            let (fds, state) = end.into_parts().unwrap();
+            SocketDuplex::from_parts(fds, &state).unwrap()
+        };
+        let (mut a, mut b) = (again(a), again(b));
+        let large = vec![7; 12 << 20];
+        let theirs = large.clone();
+        let peer = thread::spawn(move || {
+            b.send(&theirs).unwrap();
+            assert_eq!(b.recv().unwrap(), theirs);
+        });
+        a.send(&large).unwrap();
+        assert_eq!(a.recv().unwrap(), large);
+        peer.join().unwrap();
     }
 }
 
@@ -188,6 +209,7 @@ ipc_core::cases! {
     a_connection_costs_one_descriptor,
     a_description_stays_blocking,
     arming_a_sender_makes_room_for_its_peer,
+    an_endpoint_made_of_its_parts_does_not_hang,
     tcp_sends_at_once,
     a_shutdown_ends_one_direction,
     a_shutdown_sends_the_tail_first,

@@ -31,6 +31,7 @@ use std::os::fd::AsFd;
 pub use pipe::PipeFd;
 pub use receiver::FramedReceiver;
 pub use sender::FramedSender;
+pub use shared::Linkable;
 
 /// Whether a read may sleep in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,15 +58,4 @@ pub trait Sink: AsFd + Send + Sync + 'static {
 
     /// What it is, for errors.
     fn object(&self) -> Box<str>;
-}
-
-/// Lets the two halves of one endpoint help each other, so that two ends that each send a large
-/// message and then receive do not hang: a receiver that waits sends its sender's tail on, and a
-/// sender that waits takes in what arrives. [`Duplex::split`](crate::Duplex::split) takes the
-/// latter back: bytes taken in do not wake a receiver that sleeps in another thread. Halves that are
-/// linked and not in a `Duplex` stay in one thread.
-pub fn link<W: Sink, R: Source>(sender: &mut FramedSender<W>, receiver: &mut FramedReceiver<R>) {
-    let (output, pending) = sender.output();
-    receiver.set_output(output, pending);
-    sender.set_input(receiver.input());
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use super::lag::Lag;
-use super::shared::{Drive, Input, TakeIn};
+use super::shared::{Drive, Input, Linkable};
 use super::{Mode, Source};
 use crate::frame::{Decoder, HEADER_LEN, LARGEST_MAX_LEN, Oversize};
 use crate::inherit::{Reader, Writer};
@@ -77,16 +77,6 @@ impl<R: Source> FramedReceiver<R> {
     pub fn io(&self) -> &R {
         &self.flow.input.io
     }
-
-    pub(super) fn input(&self) -> Weak<dyn TakeIn> {
-        let input: Weak<Input<R>> = Arc::downgrade(&self.flow.input);
-        input
-    }
-
-    pub(super) fn set_output(&mut self, output: Weak<dyn Drive>, pending: Arc<AtomicBool>) {
-        self.flow.output = Some(output);
-        self.flow.pending = pending;
-    }
 }
 
 impl<R: Source> Receiver for FramedReceiver<R> {
@@ -136,6 +126,15 @@ impl<R: Source> Receiver for FramedReceiver<R> {
             received += 1;
         }
         Ok(received)
+    }
+
+    fn linkable(&mut self) -> Option<Linkable<'_>> {
+        let input: Weak<Input<R>> = Arc::downgrade(&self.flow.input);
+        Some(Linkable {
+            input,
+            output: &mut self.flow.output,
+            pending: &mut self.flow.pending,
+        })
     }
 }
 

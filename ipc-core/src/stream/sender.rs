@@ -2,16 +2,15 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 use super::Sink;
 use super::outflow::{Outflow, after};
-use super::shared::{Drive, Output, TakeIn};
+use super::shared::{Drive, Output};
 use crate::frame::{self, HEADER_LEN};
 use crate::inherit::{Reader, Writer};
 use crate::spin::{Look, Poller};
-use crate::{Error, Interest, Ready, Result, Sender, Spin, Wait};
+use crate::{Error, Interest, Ready, Receiver, Result, Sender, Spin, Wait};
 
 /// Frames up to this length are copied to one place and written by one plain call, which is cheaper
 /// than a vectored one; it is also what a pipe takes whole or not at all.
@@ -86,13 +85,9 @@ impl<W: Sink> FramedSender<W> {
         &self.flow.output.io
     }
 
-    pub(super) fn output(&self) -> (Weak<dyn Drive>, Arc<AtomicBool>) {
+    fn output(&self) -> Weak<dyn Drive> {
         let output: Weak<Output<W>> = Arc::downgrade(&self.flow.output);
-        (output, self.flow.output.pending())
-    }
-
-    pub(super) fn set_input(&mut self, input: Weak<dyn TakeIn>) {
-        self.flow.input = Some(input);
+        output
     }
 
     /// Refuses what is too long, and sends the tail of the message before.
@@ -189,6 +184,14 @@ impl<W: Sink> Sender for FramedSender<W> {
 
     fn pending(&self) -> Option<BorrowedFd<'_>> {
         self.flow.output.is_pending().then(|| self.as_fd())
+    }
+
+    fn link(&mut self, receiver: &mut dyn Receiver) {
+        if let Some(receiver) = receiver.linkable() {
+            *receiver.output = Some(self.output());
+            *receiver.pending = self.flow.output.pending();
+            self.flow.input = Some(receiver.input);
+        }
     }
 
     fn unlink(&mut self) {

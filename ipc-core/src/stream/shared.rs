@@ -1,10 +1,11 @@
 //! What the two halves of an endpoint share: the tail of one, and what was taken in for the other.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, IoSlice, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::{Mode, Sink, Source};
 
@@ -202,6 +203,20 @@ impl<R: Source> AsFd for Input<R> {
 pub(super) fn is_end(error: &io::Error) -> bool {
     let kind = error.kind();
     kind == io::ErrorKind::BrokenPipe || kind == io::ErrorKind::ConnectionReset
+}
+
+/// What the sender of an endpoint needs of its receiver, so that each helps the other along: a
+/// receiver that waits sends its sender's tail on, and a sender that waits takes in what arrives.
+pub struct Linkable<'a> {
+    pub(super) input: Weak<dyn TakeIn>,
+    pub(super) output: &'a mut Option<Weak<dyn Drive>>,
+    pub(super) pending: &'a mut Arc<AtomicBool>,
+}
+
+impl fmt::Debug for Linkable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Linkable").finish_non_exhaustive()
+    }
 }
 
 /// A poisoned lock is no harm here: no state between two lines is inconsistent.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use ipc_core::stream::{FramedReceiver, FramedSender, PipeFd, link};
+use ipc_core::stream::{FramedReceiver, FramedSender, PipeFd};
 pub use ipc_core::{Channel, Receiver, Sender};
 use ipc_core::{Duplex, Error, Inherit, Interest, Ready, Result, Spin};
 use nix::fcntl::OFlag;
@@ -23,7 +23,7 @@ pub struct Rx(FramedReceiver<PipeFd>);
 /// Two endpoints over two pipes.
 pub fn pair() -> Result<(End, End)> {
     let (there, back) = (channel()?, channel()?);
-    Ok((endpoint(there.0, back.1), endpoint(back.0, there.1)))
+    Ok((Duplex::new(there.0, back.1), Duplex::new(back.0, there.1)))
 }
 
 /// A pipe without frames: the end to read, and the end to write.
@@ -41,11 +41,6 @@ pub fn channel() -> Result<(Tx, Rx)> {
         Tx(FramedSender::new(wrap(writer)?, MAX_LEN, Spin::Never)),
         Rx(FramedReceiver::new(wrap(reader)?, MAX_LEN, Spin::Never)),
     ))
-}
-
-fn endpoint(mut tx: Tx, mut rx: Rx) -> End {
-    link(&mut tx.0, &mut rx.0);
-    Duplex::new(tx, rx)
 }
 
 impl Sender for Tx {
