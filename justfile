@@ -7,14 +7,17 @@ check: fmt lint test doc
 test:
     cargo test --workspace
 
+# The layout of the code.
 fmt:
     cargo fmt --all --check
 
+# Clippy on everything, and on each crate alone without its features.
 lint:
     cargo clippy --workspace --all-targets --all-features -- -D warnings
     for crate in core pipe fifo msgqueue shm socket process; do \
         cargo clippy -p ipc-$crate --no-default-features -- -D warnings; done
 
+# The documentation, with warnings denied.
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps
 
@@ -29,4 +32,4 @@ targets:
 # SIGKILL of a peer while the survivor is blocked: Disconnected within 100 ms, 200 times each way.
 prove-kill kills="200":
     for crate in pipe fifo shm socket; do \
-        KILLS={{kills}} cargo test --release -p ipc-$crate --test 'kill*' -- --test-threads 1 || exit 1; done
+        KILLS={{kills}} cargo test --release -p ipc-$crate --test 'kill*' -- --test-threads 1 --nocapture || exit 1; done
