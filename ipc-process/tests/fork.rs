@@ -92,11 +92,11 @@ impl Inherit for Telltale {
     fn fds(&self, _: &mut dyn FnMut(BorrowedFd<'_>)) {}
 
     fn into_parts(self) -> ipc_core::Result<(Vec<OwnedFd>, Vec<u8>)> {
-        unimplemented!()
+        unimplemented!("this end only crosses a fork")
     }
 
     fn from_parts(_: Vec<OwnedFd>, _: &[u8]) -> ipc_core::Result<Self> {
-        unimplemented!()
+        unimplemented!("this end only crosses a fork")
     }
 }
 

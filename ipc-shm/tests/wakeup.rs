@@ -1,10 +1,10 @@
 //! No wake-up is lost: processes that sleep and wake each other, with delays of random length in
 //! between. A lost wake-up is a hang, and the watchdog's.
 //!
-//! Seen to fail on `x86_64`: without the fences, without that in `Asking::ask` alone (both in release builds
-//! alone, or in debug builds alone), without the look
-//! after an asking, of either side. Not seen to fail, in half a million rounds, without the fence in
-//! `Answering::owes` alone: stress is no proof of a fence, the argument in `src/wake.rs` is.
+//! Seen to fail on `x86_64`: without the look after an asking, of either side; without both fences,
+//! in a debug build; without that in `Asking::ask` alone, in a release build. Not seen to fail, in
+//! half a million rounds, without the fence in `Answering::owes` alone: stress is no proof of a
+//! fence, the argument in `src/wake.rs` is.
 
 use std::hint;
 use std::time::{Duration, Instant};
