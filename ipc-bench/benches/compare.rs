@@ -69,6 +69,7 @@ fn start(mechanism: &'static Mechanism, size: usize) -> Result<Option<(Subject, 
         placement: Placement::here()?,
         spin: (mechanism.spin)(Polling::Adaptive),
         time: Duration::ZERO,
+        rate: 0,
         verify: Verify::Sample,
         repetition: 1,
     };

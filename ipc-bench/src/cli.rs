@@ -41,7 +41,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// What the two processes do
+    /// What the two processes do: round-trip, stream, paced, idle, stall
     #[arg(
         long,
         value_delimiter = ',',
@@ -73,6 +73,15 @@ pub(crate) struct Options {
         allow_negative_numbers = true // to refuse them by their range
     )]
     time: Duration,
+    /// Messages a second, of pattern paced
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        allow_negative_numbers = true
+    )]
+    rate: u32,
     /// How often everything is measured; medians are shown
     #[arg(
         long,
@@ -112,12 +121,14 @@ impl Options {
             placements,
             spins: distinct(&self.spin),
             time: self.time,
+            rate: self.rate,
             repeat: self.repeat,
             verify: self.verify,
         };
         if plan.cells().is_empty() {
             return Err(
-                "nothing to measure: raw-cacheline has no stream, raw-memcpy no round trip".into(),
+                "nothing to measure: raw-cacheline has round trips only, raw-memcpy a stream"
+                    .into(),
             );
         }
         Ok(plan)

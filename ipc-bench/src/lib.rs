@@ -4,6 +4,7 @@
 
 pub mod cells;
 mod cli;
+mod columns;
 mod floors;
 mod grid;
 mod machine;

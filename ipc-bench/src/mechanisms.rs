@@ -232,7 +232,7 @@ fn never(_: Polling) -> Option<Polling> {
 /// The ends that a `pair()` made.
 fn pair<S, R>(made: ipc_core::Result<(Duplex<S, R>, Duplex<S, R>)>) -> Result<Box<dyn Ends>>
 where
-    S: Sender + 'static,
+    S: Sender + Send + 'static,
     R: Receiver + 'static,
 {
     Ok(Box::new(Pair::new(made?)))

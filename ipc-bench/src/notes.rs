@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use crate::columns::{median, range};
 use crate::plan::{Plan, Verify};
 use crate::results::{Missing, Run};
-use crate::table::{median, range};
 use crate::units::{bytes, digits, time_unit, with_unit};
 
 /// On what, and how.

@@ -17,6 +17,12 @@ pub enum Pattern {
     RoundTrip,
     /// One message after the other, one way.
     Stream,
+    /// So many messages a second, one way.
+    Paced,
+    /// Nothing: both ends wait.
+    Idle,
+    /// Round trips; now and then an end is busy with something else.
+    Stall,
 }
 
 /// How the ends wait: [`Spin`], for the command line and for JSON.
@@ -57,6 +63,8 @@ pub struct Cell {
     pub spin: Option<Polling>,
     /// How long it is measured.
     pub time: Duration,
+    /// Messages a second, of [`Pattern::Paced`].
+    pub rate: u32,
     /// How much is checked.
     pub verify: Verify,
     /// Which repetition it is, from 1.
@@ -78,6 +86,8 @@ pub struct Plan {
     pub spins: Vec<Polling>,
     /// How long each cell is measured.
     pub time: Duration,
+    /// Messages a second, of [`Pattern::Paced`].
+    pub rate: u32,
     /// How often everything is measured.
     pub repeat: u32,
     /// How much is checked.
@@ -120,6 +130,7 @@ impl Plan {
                 placement,
                 spin,
                 time: self.time,
+                rate: self.rate,
                 verify: self.verify,
                 repetition,
             }));
@@ -140,13 +151,22 @@ pub(crate) fn distinct<T: Copy + PartialEq>(items: &[T]) -> Vec<T> {
 
 impl Pattern {
     /// All of them.
-    pub const ALL: &[Pattern] = &[Pattern::RoundTrip, Pattern::Stream];
+    pub const ALL: &[Pattern] = &[
+        Pattern::RoundTrip,
+        Pattern::Stream,
+        Pattern::Paced,
+        Pattern::Idle,
+        Pattern::Stall,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Pattern::RoundTrip => "round-trip",
             Pattern::Stream => "stream",
+            Pattern::Paced => "paced",
+            Pattern::Idle => "idle",
+            Pattern::Stall => "stall",
         }
     }
 }

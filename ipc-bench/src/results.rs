@@ -23,10 +23,15 @@ pub(crate) struct Row {
     pub(crate) count: u64,
     #[serde(flatten)]
     pub(crate) latency: Option<Latency>,
+    /// Recoveries that took over 1 ms, of pattern stall.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) late: Option<u64>,
     pub(crate) msgs_per_s: f64,
     pub(crate) bytes_per_s: f64,
     /// Of both processes, user and system.
     pub(crate) cpu_ns_per_msg: f64,
+    /// The same of all messages together.
+    pub(crate) cpu_ms: f64,
     /// A cache line there and back, probed before and after the cell: the worse of the two. `None`
     /// where the two processes do not have a core each.
     pub(crate) core_to_core_ns: Option<f64>,
@@ -49,9 +54,11 @@ impl Row {
             repetition: cell.repetition,
             count: figures.count,
             latency: figures.latency,
+            late: figures.late,
             msgs_per_s,
             bytes_per_s: msgs_per_s * cell.size as f64,
             cpu_ns_per_msg: measured.cpu.as_secs_f64() * 1e9 / figures.count as f64,
+            cpu_ms: measured.cpu.as_secs_f64() * 1e3,
             core_to_core_ns: measured.core_to_core_ns,
             asks: mechanisms::find(&cell.mechanism).and_then(|m| (m.asks)(cell)),
             verified: true,
@@ -105,6 +112,8 @@ pub(crate) struct Settings {
     spins: Vec<Polling>,
     /// Seconds that a cell is measured, after its warm-up.
     time_s: f64,
+    /// Messages a second, of pattern paced.
+    rate: u32,
     repeat: u32,
     verify: Verify,
 }
@@ -118,6 +127,7 @@ impl Settings {
             placements: plan.placements.clone(),
             spins: plan.spins.clone(),
             time_s: plan.time.as_secs_f64(),
+            rate: plan.rate,
             repeat: plan.repeat,
             verify: plan.verify,
         }

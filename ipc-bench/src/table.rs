@@ -1,16 +1,13 @@
 //! The table: by message size, each mechanism with its floors below it.
 
-use crate::cells::Latency;
+use crate::columns::{self, Columns, Repetitions};
 use crate::grid::{Grid, Weight};
 use crate::mechanisms::Mechanism;
 use crate::placement::Placement;
 use crate::plan::{Pattern, Plan, Polling};
 use crate::results::Row;
 use crate::ui::Screen;
-use crate::units::{Unit, bytes, digits, rate_unit, time_unit, with_unit};
-
-/// What stands where nothing was measured.
-const NOTHING: &str = "-";
+use crate::units::bytes;
 
 /// The rows as a table; on a screen that is too narrow for all of it, as one for each pattern.
 pub(crate) fn render(rows: &[Row], plan: &Plan, screen: Screen) -> String {
@@ -53,9 +50,6 @@ struct Table<'a> {
     size: usize,
 }
 
-/// The repetitions of one cell.
-type Repetitions<'a> = Vec<&'a Row>;
-
 impl<'a> Table<'a> {
     fn fill(&self, grid: &mut Grid) {
         let subjects = self.subjects();
@@ -72,12 +66,13 @@ impl<'a> Table<'a> {
             };
             let mut cells = vec![self.label(mechanism, spin)];
             for &pattern in &self.plan.patterns {
-                let own = self.repetitions(mechanism.name, pattern, spin);
-                let floor = self.floor(mechanism, pattern, spin);
-                match pattern {
-                    Pattern::RoundTrip => self.round_trip(&mut cells, &own, &floor),
-                    Pattern::Stream => self.stream(&mut cells, &own, &floor),
-                }
+                let columns = Columns {
+                    own: self.repetitions(mechanism.name, pattern, spin),
+                    floor: self.floor(mechanism, pattern, spin),
+                    blocking: self.blocking(mechanism, pattern, spin),
+                    spreads: self.spreads(),
+                };
+                columns.fill(pattern, &mut cells);
             }
             grid.push(weight, cells);
         }
@@ -89,21 +84,7 @@ impl<'a> Table<'a> {
             _ => format!("{}, {}", bytes(self.size), self.placement.name()),
         }];
         for pattern in &self.plan.patterns {
-            let columns: &[(&str, bool)] = match pattern {
-                Pattern::RoundTrip => &[
-                    ("there and back: p50", true),
-                    ("p99", false),
-                    ("p99.9", false),
-                    ("max", false),
-                    ("of floor", true),
-                ],
-                Pattern::Stream => &[
-                    ("one way: msg/s", true),
-                    ("MiB/s", false),
-                    ("of floor", true),
-                ],
-            };
-            for &(title, spread) in columns {
+            for &(title, spread) in columns::titles(*pattern) {
                 titles.push(title.to_owned());
                 if spread && self.spreads() {
                     titles.push("min-max".to_owned());
@@ -120,64 +101,6 @@ impl<'a> Table<'a> {
                 format!("{indent}{}, {}", mechanism.name, spin.name())
             }
             _ => format!("{indent}{}", mechanism.name),
-        }
-    }
-
-    fn round_trip(&self, cells: &mut Vec<String>, own: &[&Row], floor: &[&Row]) {
-        let of = |rows: &[&Row], value: fn(&Latency) -> u64| -> Vec<f64> {
-            let latencies = rows.iter().filter_map(|row| row.latency.as_ref());
-            latencies.map(|latency| value(latency) as f64).collect()
-        };
-        let time = |values: Vec<f64>| {
-            let value = median(&values);
-            value.map_or(NOTHING.to_owned(), |ns| with_unit(ns, time_unit(ns)))
-        };
-        self.with_spread(cells, &of(own, |l| l.p50_ns), time_unit);
-        cells.push(time(of(own, |l| l.p99_ns)));
-        cells.push(time(of(own, |l| l.p999_ns)));
-        let max = of(own, |l| l.max_ns).into_iter().reduce(f64::max);
-        cells.push(time(max.into_iter().collect()));
-        self.ratio(cells, &of(own, |l| l.p50_ns), &of(floor, |l| l.p50_ns));
-    }
-
-    fn stream(&self, cells: &mut Vec<String>, own: &[&Row], floor: &[&Row]) {
-        let rates = |rows: &[&Row]| -> Vec<f64> { rows.iter().map(|row| row.msgs_per_s).collect() };
-        let own = rates(own);
-        self.with_spread(cells, &own, rate_unit);
-        let mib = median(&own).map(|rate| rate * self.size as f64 / f64::from(1 << 20));
-        cells.push(mib.map_or(NOTHING.to_owned(), digits));
-        self.ratio(cells, &own, &rates(floor));
-    }
-
-    /// The median in its unit and, of several repetitions, the least and the most.
-    fn with_spread(&self, cells: &mut Vec<String>, values: &[f64], unit: fn(f64) -> Unit) {
-        let middle = median(values);
-        let unit = unit(middle.unwrap_or_default());
-        cells.push(middle.map_or(NOTHING.to_owned(), |middle| with_unit(middle, unit)));
-        if self.spreads() {
-            let (least, most) = range(values);
-            cells.push(match middle {
-                Some(_) => format!("{}-{}", digits(least / unit.0), digits(most / unit.0)),
-                None => String::new(),
-            });
-        }
-    }
-
-    /// The ratio of the medians, and the range of those of each repetition.
-    fn ratio(&self, cells: &mut Vec<String>, own: &[f64], floor: &[f64]) {
-        let ratio = median(own)
-            .zip(median(floor))
-            .map(|(own, floor)| own / floor);
-        cells.push(ratio.map_or(String::new(), digits));
-        if self.spreads() {
-            let each: Vec<f64> = own
-                .iter()
-                .zip(floor)
-                .map(|(own, floor)| own / floor)
-                .collect();
-            let (least, most) = range(&each);
-            let spread = format!("{}-{}", digits(least), digits(most));
-            cells.push(ratio.map_or(String::new(), |_| spread));
         }
     }
 
@@ -219,6 +142,15 @@ impl<'a> Table<'a> {
             .unwrap_or_default()
     }
 
+    /// The rows of the same mechanism that sleeps at once.
+    fn blocking(&self, of: &Mechanism, pattern: Pattern, spin: Option<Polling>) -> Repetitions<'a> {
+        let never = Some(Polling::Never);
+        match spin {
+            Some(spin) if Some(spin) != never => self.repetitions(of.name, pattern, never),
+            _ => Vec::new(),
+        }
+    }
+
     fn repetitions(&self, name: &str, pattern: Pattern, spin: Option<Polling>) -> Repetitions<'a> {
         self.here()
             .filter(|row| row.mechanism == name && row.pattern == pattern && row.spin == spin)
@@ -231,35 +163,5 @@ impl<'a> Table<'a> {
             .iter()
             .filter(move |row| row.placement == placement && row.size == size)
             .filter(|row| plan.patterns.contains(&row.pattern))
-    }
-}
-
-/// The middle one, or the mean of the two in the middle.
-pub(crate) fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let upper = *sorted.get(sorted.len() / 2)?;
-    let lower = sorted[(sorted.len() - 1) / 2];
-    Some(f64::midpoint(lower, upper))
-}
-
-/// The least and the most.
-pub(crate) fn range(values: &[f64]) -> (f64, f64) {
-    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    (least, most)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn medians() {
-        assert_eq!(median(&[]), None);
-        assert_eq!(median(&[3.0]), Some(3.0));
-        assert_eq!(median(&[3.0, 1.0]), Some(2.0));
-        assert_eq!(median(&[9.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(range(&[2.0, 1.0, 3.0]), (1.0, 3.0));
     }
 }

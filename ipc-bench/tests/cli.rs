@@ -104,6 +104,7 @@ fn bad_settings_are_refused() {
         ["--time", "0"],
         ["--time", "nan"],
         ["--repeat", "0"],
+        ["--rate", "0"],
         ["--verify", "none"],
     ] {
         let text = refused(&["run", arguments[0], arguments[1]], 2);
@@ -173,6 +174,7 @@ fn json_is_as_documented() {
             "msgs_per_s",
             "bytes_per_s",
             "cpu_ns_per_msg",
+            "cpu_ms",
             "core_to_core_ns",
             "asks",
             "verified",
@@ -260,6 +262,33 @@ fn what_is_asked_for_is_said() {
     assert!(rows(&json)[3]["asks"].is_string());
 }
 
+fn paced_messages_keep_their_rate_and_are_compared_with_sleeping_at_once() {
+    let arguments = ["shm", "--pattern", "paced", "--rate", "2000"];
+    let (table, json) = measure(&[&arguments[..], &["--spin", "adaptive,never"]].concat());
+    assert!(table.contains("of never"), "{table}");
+    for row in rows(&json) {
+        // 10 ms of them, however late they come.
+        assert_eq!(row["count"], 20);
+        assert!(row["p50_ns"].as_u64().unwrap() > 0);
+    }
+}
+
+fn idle_ends_and_stalls_have_their_figures() {
+    let patterns = ["--pattern", "idle,stall", "--size", "64"];
+    let (table, json) = measure(&[&["pipe", "raw-futex-ring"], &patterns[..]].concat());
+    assert!(table.contains("idle: CPU") && table.contains("over 1 ms"));
+    for row in rows(&json) {
+        let count = row["count"].as_u64().unwrap();
+        if row["pattern"] == "idle" {
+            assert_eq!(count, 1);
+            assert!(row["late"].is_null());
+        } else {
+            assert!(row["late"].as_u64().unwrap() <= count);
+            assert!(row["p50_ns"].as_u64().unwrap() > 0);
+        }
+    }
+}
+
 ipc_core::cases! {
     list_names_everything,
     unknown_mechanism_is_refused_with_the_list,
@@ -274,4 +303,6 @@ ipc_core::cases! {
     placements_are_recorded,
     what_cannot_be_carried_is_said,
     what_is_asked_for_is_said,
+    paced_messages_keep_their_rate_and_are_compared_with_sleeping_at_once,
+    idle_ends_and_stalls_have_their_figures,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Figures;
 
-/// Latencies of round trips, there and back, in ns.
+/// Latencies in ns: of round trips there and back, of paced messages one way.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     /// All of them together, by their number.
@@ -76,6 +76,7 @@ impl Latencies {
                 p999_ns: quantile(0.999),
                 max_ns: self.max,
             }),
+            late: None,
         }
     }
 

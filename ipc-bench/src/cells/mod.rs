@@ -1,7 +1,10 @@
 //! What the two processes of a cell do: one drives and measures, the other is its peer.
 
+mod idle;
 mod latencies;
+mod paced;
 mod round_trip;
+mod stall;
 mod stream;
 
 use std::time::Duration;
@@ -41,8 +44,10 @@ pub struct Figures {
     pub count: u64,
     /// How long they took together.
     pub elapsed: Duration,
-    /// Of round trips only.
+    /// Of round trips and of paced messages; after a stall, of recoveries.
     pub latency: Option<Latency>,
+    /// Of stalls only: recoveries that took over 1 ms.
+    pub late: Option<u64>,
 }
 
 /// The two connected ends of a cell, made before the processes are forked that play them.
@@ -93,7 +98,7 @@ impl<S: Sender, R: Receiver> Pair<S, R> {
     }
 }
 
-impl<S: Sender, R: Receiver> Ends for Pair<S, R> {
+impl<S: Sender + Send, R: Receiver> Ends for Pair<S, R> {
     fn play(&mut self, role: Role, cell: &Cell) -> Result<Part> {
         let (sender, receiver) = match role {
             Role::Driver => &mut self.driver,
@@ -113,7 +118,7 @@ impl<S: Sender, R: Receiver> Ends for Pair<S, R> {
 
 /// Plays a part with one end's halves. It is compiled for each mechanism: a ring's send takes less
 /// than a call through a table.
-fn play_end<S: Sender, R: Receiver>(
+fn play_end<S: Sender + Send, R: Receiver>(
     sender: &mut S,
     receiver: &mut R,
     role: Role,
@@ -121,9 +126,16 @@ fn play_end<S: Sender, R: Receiver>(
 ) -> Result<Part> {
     match (cell.pattern, role) {
         (Pattern::RoundTrip, Role::Driver) => round_trip::drive(sender, receiver, cell),
-        (Pattern::RoundTrip, Role::Peer) => round_trip::echo(sender, receiver, cell),
+        (Pattern::RoundTrip | Pattern::Idle, Role::Peer) => {
+            round_trip::echo(sender, receiver, cell)
+        }
         (Pattern::Stream, Role::Driver) => stream::receive(receiver, cell),
         (Pattern::Stream, Role::Peer) => stream::send(sender, cell),
+        (Pattern::Paced, Role::Driver) => paced::receive(receiver, cell),
+        (Pattern::Paced, Role::Peer) => paced::send(sender, cell),
+        (Pattern::Idle, Role::Driver) => idle::drive(sender, receiver, cell),
+        (Pattern::Stall, Role::Driver) => stall::drive(sender, receiver, cell),
+        (Pattern::Stall, Role::Peer) => stall::echo(sender, receiver, cell),
     }
 }
 
@@ -189,6 +201,7 @@ mod tests {
             placement: Placement::Free,
             spin: None,
             time: Duration::from_millis(20),
+            rate: 10_000,
             verify,
             repetition: 1,
         };
@@ -222,7 +235,9 @@ mod tests {
             let part = play(pattern, Verify::Sample, |_, _| {}).unwrap();
             let figures = part.figures.unwrap();
             assert!(figures.count > 0);
-            assert_eq!(figures.latency.is_some(), pattern == Pattern::RoundTrip);
+            let timed = !matches!(pattern, Pattern::Stream | Pattern::Idle);
+            assert_eq!(figures.latency.is_some(), timed);
+            assert_eq!(figures.late.is_some(), pattern == Pattern::Stall);
         }
     }
 

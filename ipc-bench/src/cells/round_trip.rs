@@ -23,18 +23,7 @@ pub(super) fn drive<S: Sender, R: Receiver>(
     let mut out = Outgoing::new(cell.size);
     let mut incoming = Incoming::new(cell.size, cell.verify);
 
-    let warm = Instant::now() + cell.warm_up();
-    for count in 0.. {
-        sender.send(out.advance())?;
-        receiver.recv_wait(Wait::Forever)?;
-        incoming.check(receiver.message())?;
-        if count >= WARM_UP && Instant::now() >= warm {
-            break;
-        }
-    }
-    sender.send(&out.mark())?;
-    incoming.check(receiver.recv()?)?;
-
+    warm_up(sender, receiver, &mut out, &mut incoming, cell)?;
     let mut latencies = Latencies::new();
     let cpu = cpu_time()?;
     let mut last = Instant::now();
@@ -58,6 +47,28 @@ pub(super) fn drive<S: Sender, R: Receiver>(
         cpu,
         figures: Some(latencies.figures()),
     })
+}
+
+/// Round trips that do not count, and the mark.
+pub(super) fn warm_up<S: Sender, R: Receiver>(
+    sender: &mut S,
+    receiver: &mut R,
+    out: &mut Outgoing,
+    incoming: &mut Incoming,
+    cell: &Cell,
+) -> Result<()> {
+    let warm = Instant::now() + cell.warm_up();
+    for count in 0.. {
+        sender.send(out.advance())?;
+        receiver.recv_wait(Wait::Forever)?;
+        incoming.check(receiver.message())?;
+        if count >= WARM_UP && Instant::now() >= warm {
+            break;
+        }
+    }
+    sender.send(&out.mark())?;
+    incoming.check(receiver.recv()?)?;
+    Ok(())
 }
 
 /// Sends back what it receives, and checks it while the echo is on its way.

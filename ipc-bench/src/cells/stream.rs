@@ -59,6 +59,7 @@ pub(super) fn receive<R: Receiver>(receiver: &mut R, cell: &Cell) -> Result<Part
             count,
             elapsed,
             latency: None,
+            late: None,
         }),
     })
 }

@@ -50,6 +50,7 @@ impl Ends for Memcpy {
                 count,
                 elapsed,
                 latency: None,
+                late: None,
             }),
         })
     }

@@ -1,0 +1,45 @@
+//! Nothing: both ends wait in a receive without a deadline, and their processor time is the figure.
+
+use std::thread;
+
+use ipc_core::{Receiver, Sender, Wait};
+
+use super::round_trip::warm_up;
+use super::{Figures, Part, cpu_time};
+use crate::Result;
+use crate::payload::{Incoming, Outgoing};
+use crate::plan::Cell;
+
+/// Waits for the echo of a message that a second thread sends when the cell's time is over.
+pub(super) fn drive<S: Sender + Send, R: Receiver>(
+    sender: &mut S,
+    receiver: &mut R,
+    cell: &Cell,
+) -> Result<Part> {
+    let mut out = Outgoing::new(cell.size);
+    let mut incoming = Incoming::new(cell.size, cell.verify);
+    warm_up(sender, receiver, &mut out, &mut incoming, cell)?;
+
+    let end = out.end();
+    thread::scope(|scope| {
+        let alarm = scope.spawn(|| {
+            thread::sleep(cell.time);
+            sender.send(&end)
+        });
+        let cpu = cpu_time()?;
+        let echoed = receiver.recv_wait(Wait::Forever);
+        let cpu = cpu_time()?.saturating_sub(cpu);
+        alarm.join().map_err(|_| "the second thread panicked")??;
+        echoed?;
+        incoming.check(receiver.message())?;
+        Ok(Part {
+            cpu,
+            figures: Some(Figures {
+                count: 1, // the one that ends it
+                elapsed: cell.time,
+                latency: None,
+                late: None,
+            }),
+        })
+    })
+}

@@ -1,0 +1,166 @@
+//! Round trips, and now and then one end is busy with something else: how soon are they as quick
+//! again as they were?
+
+use std::hint;
+use std::time::{Duration, Instant};
+
+use ipc_core::{Receiver, Sender, Wait};
+
+use super::latencies::Latencies;
+use super::round_trip::warm_up;
+use super::{Figures, Part, cpu_time};
+use crate::Result;
+use crate::payload::{Incoming, Kind, Outgoing};
+use crate::plan::Cell;
+
+/// How long an end is busy: longer than ends that poll keep polling.
+const STALL: Duration = Duration::from_micros(200);
+/// A recovery that takes longer is late.
+const LATE: Duration = Duration::from_millis(1);
+/// One that takes this long is given up.
+const GIVEN_UP: Duration = Duration::from_millis(20);
+/// Undisturbed round trips before each stall.
+const CALM: Duration = Duration::from_millis(1);
+/// So many quick round trips in a row are a recovery: one alone may be luck.
+const IN_A_ROW: u32 = 8;
+
+/// Stalls itself and its peer in turn. A recovery lasts from the end of the stall to the first of
+/// several round trips in a row that take at most twice the usual.
+pub(super) fn drive<S: Sender, R: Receiver>(
+    sender: &mut S,
+    receiver: &mut R,
+    cell: &Cell,
+) -> Result<Part> {
+    let mut out = Outgoing::new(cell.size);
+    let mut incoming = Incoming::new(cell.size, cell.verify);
+    warm_up(sender, receiver, &mut out, &mut incoming, cell)?;
+    let mut driver = Driver {
+        sender,
+        receiver,
+        out,
+        incoming,
+    };
+
+    let (mut latencies, mut late) = (Latencies::new(), 0);
+    let (start, cpu) = (Instant::now(), cpu_time()?);
+    let mut usual = driver.calm()?;
+    for turn in 0_u64.. {
+        let resumed = match turn % 2 {
+            0 => stall(),
+            _ => driver.stall_peer()?,
+        };
+        let recovery = driver.recovery(resumed, usual * 2)?;
+        latencies.push(recovery);
+        late += u64::from(recovery > LATE);
+        // The quickest calm is the usual: one end may not have learned yet.
+        usual = usual.min(driver.calm()?);
+        if start.elapsed() >= cell.time {
+            break;
+        }
+    }
+    let (elapsed, cpu) = (start.elapsed(), cpu_time()?.saturating_sub(cpu));
+    driver.end()?;
+    let figures = Figures {
+        elapsed,
+        late: Some(late),
+        ..latencies.figures()
+    };
+    Ok(Part {
+        cpu,
+        figures: Some(figures),
+    })
+}
+
+/// Sends back what it receives; at a mark it is busy first.
+pub(super) fn echo<S: Sender, R: Receiver>(
+    sender: &mut S,
+    receiver: &mut R,
+    cell: &Cell,
+) -> Result<Part> {
+    let mut incoming = Incoming::new(cell.size, cell.verify);
+    let mut cpu = None;
+    loop {
+        receiver.recv_wait(Wait::Forever)?;
+        let kind = incoming.check(receiver.message())?;
+        if kind == Kind::Mark {
+            cpu.get_or_insert(cpu_time()?);
+            stall();
+        }
+        sender.send(receiver.message())?;
+        if kind == Kind::End {
+            break;
+        }
+    }
+    sender.flush(Wait::Forever)?;
+    Ok(Part {
+        cpu: cpu_time()?.saturating_sub(cpu.unwrap_or_default()),
+        figures: None,
+    })
+}
+
+struct Driver<'a, S, R> {
+    sender: &'a mut S,
+    receiver: &'a mut R,
+    out: Outgoing,
+    incoming: Incoming,
+}
+
+impl<S: Sender, R: Receiver> Driver<'_, S, R> {
+    /// The median of some round trips.
+    fn calm(&mut self) -> Result<Duration> {
+        let (start, mut times) = (Instant::now(), Vec::new());
+        while start.elapsed() < CALM {
+            times.push(self.round_trip()?);
+        }
+        times.sort_unstable();
+        Ok(times[times.len() / 2])
+    }
+
+    /// How long it takes since `resumed` until round trips take no longer than `quick`.
+    fn recovery(&mut self, resumed: Instant, quick: Duration) -> Result<Duration> {
+        let (mut recovery, mut in_a_row) = (resumed.elapsed(), 0);
+        while in_a_row < IN_A_ROW && recovery < GIVEN_UP {
+            if self.round_trip()? <= quick {
+                in_a_row += 1;
+            } else {
+                (recovery, in_a_row) = (resumed.elapsed(), 0);
+            }
+        }
+        Ok(recovery)
+    }
+
+    fn round_trip(&mut self) -> Result<Duration> {
+        let start = Instant::now();
+        self.sender.send(self.out.advance())?;
+        self.receiver.recv_wait(Wait::Forever)?;
+        let time = start.elapsed();
+        self.incoming.check(self.receiver.message())?;
+        Ok(time)
+    }
+
+    /// Has the peer be busy; when that was over, but for the message's way.
+    fn stall_peer(&mut self) -> Result<Instant> {
+        let start = Instant::now();
+        self.sender.send(&self.out.mark())?;
+        self.incoming.check(self.receiver.recv()?)?;
+        Ok(start + STALL)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.sender.send(&self.out.end())?;
+        self.incoming.check(self.receiver.recv()?)?;
+        Ok(())
+    }
+}
+
+/// Is busy; when that was over.
+fn stall() -> Instant {
+    let end = Instant::now() + STALL;
+    loop {
+        let now = Instant::now();
+        if now >= end {
+            return now;
+        }
+        hint::spin_loop();
+    }
+}
