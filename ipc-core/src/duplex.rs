@@ -36,6 +36,12 @@ impl<S: Sender, R: Receiver> Duplex<S, R> {
         (self.sender, self.receiver)
     }
 
+    /// Both halves at once, as what they are: [`Channel::halves`] knows only what all mechanisms
+    /// have.
+    pub fn halves(&mut self) -> (&mut S, &mut R) {
+        (&mut self.sender, &mut self.receiver)
+    }
+
     /// The sending half, for what is particular to its mechanism.
     pub fn sender(&mut self) -> &mut S {
         &mut self.sender

@@ -9,9 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use ipc_core::stream::{FramedReceiver, FramedSender, PipeFd, Sink};
-use ipc_core::{
-    Channel, Duplex, Error, Interest, Ready, Receiver, Result, Select, Sender, Spin, Wait,
-};
+use ipc_core::{Duplex, Error, Interest, Ready, Receiver, Result, Select, Sender, Spin, Wait};
 
 type End = Duplex<FramedSender<PipeFd>, FramedReceiver<PipeFd>>;
 

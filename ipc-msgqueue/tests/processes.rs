@@ -6,8 +6,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use ipc_msgqueue::{
-    Channel, Error, Inherit, Key, Kind, Queue, QueueDuplex, QueueOptions, QueueReceiver,
-    QueueSender, Receiver, Selection, Sender, Spin, Wait, channel, pair,
+    Error, Inherit, Key, Kind, Queue, QueueDuplex, QueueOptions, QueueReceiver, QueueSender,
+    Receiver, Selection, Sender, Spin, Wait, channel, pair,
 };
 use support::exists;
 

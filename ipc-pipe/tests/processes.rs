@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::process::Command;
 
 use ipc_pipe::{
-    Channel, Error, Inherit, PipeDuplex, PipeReceiver, PipeSender, Receiver, Result, Sender, Wait,
+    Error, Inherit, PipeDuplex, PipeReceiver, PipeSender, Receiver, Result, Sender, Wait,
 };
 use ipc_process::fork;
 

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use ipc_core::Inherit;
-use ipc_pipe::{Channel, Raw, Receiver, Sender};
+use ipc_pipe::{Raw, Receiver, Sender};
 use ipc_process::{Error, fork};
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};

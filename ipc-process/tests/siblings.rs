@@ -13,7 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use ipc_core::{Error, Inherit};
-use ipc_pipe::{Channel, End, Raw, Receiver, Sender, pair};
+use ipc_pipe::{End, Raw, Receiver, Sender, pair};
 use ipc_process::{Child, fork};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use ipc_socket::{
-    Channel, Error, Inherit, Kind, Ready, Receiver, Sender, SocketDuplex, SocketOptions, Wait,
+    Error, Inherit, Kind, Ready, Receiver, Sender, SocketDuplex, SocketOptions, Wait,
 };
 
 const ALL: [Kind; 3] = [Kind::Unix, Kind::Seqpacket, Kind::Tcp];

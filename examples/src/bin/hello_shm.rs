@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use ipc_shm::{Channel, Receiver, Sender, pair};
+use ipc_shm::{Receiver, Sender, pair};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (child, mut channel) = ipc_process::fork(pair()?, |mut channel| {
