@@ -2,6 +2,7 @@
 
 mod doorbell;
 mod handover;
+mod loan;
 mod options;
 mod receiver;
 mod ring;
@@ -19,6 +20,7 @@ pub use ipc_core::{
 #[cfg(feature = "serde")]
 pub use ipc_core::{Codec, Postcard, Typed};
 
+pub use loan::Loan;
 pub use options::{MAX_CAPACITY, ShmOptions};
 pub use receiver::ShmReceiver;
 pub use sender::ShmSender;

@@ -61,6 +61,38 @@ impl ShmSender {
         self.flow.segment.capacity()
     }
 
+    /// The ring, for a message that is written in place.
+    #[inline]
+    pub(crate) fn ring(&self) -> &Producer {
+        &self.flow.ring
+    }
+
+    #[inline]
+    pub(crate) fn ring_mut(&mut self) -> &mut Producer {
+        &mut self.flow.ring
+    }
+
+    /// Makes sure that the peer takes a message of `len` bytes, and that it fits.
+    #[inline]
+    pub(crate) fn reserve(&mut self, len: usize, wait: Wait) -> Result<()> {
+        if len > self.max_len() {
+            return Err(self.too_large(len));
+        }
+        if self.flow.silence.is_due() {
+            self.flow.ask_peer()?;
+        }
+        if !self.flow.ring.fits(len) {
+            self.wait_for_room(len, wait)?;
+        }
+        Ok(())
+    }
+
+    /// Makes what was written a message of its own, and wakes the receiver if it wants that.
+    #[inline]
+    pub(crate) fn publish(&mut self) -> Result<()> {
+        self.flow.publish()
+    }
+
     /// Out of line, so that the way of a message that fits is short.
     #[inline(never)]
     fn wait_for_room(&mut self, len: usize, wait: Wait) -> Result<()> {
@@ -107,15 +139,7 @@ impl ShmSender {
 impl Sender for ShmSender {
     #[inline]
     fn send_wait(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
-        if msg.len() > self.max_len() {
-            return Err(self.too_large(msg.len()));
-        }
-        if self.flow.silence.is_due() {
-            self.flow.ask_peer()?;
-        }
-        if !self.flow.ring.fits(msg.len()) {
-            self.wait_for_room(msg.len(), wait)?;
-        }
+        self.reserve(msg.len(), wait)?;
         self.flow.ring.push(msg);
         self.flow.publish()
     }

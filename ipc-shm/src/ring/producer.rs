@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::ptr::NonNull;
+use std::slice;
 use std::sync::atomic::Ordering;
 
 use super::{Corrupt, HEADER, PUBLISHED, Ring, offset, record};
@@ -88,15 +89,38 @@ impl Producer {
     /// Writes a message that there is room for; it is not published yet.
     #[inline]
     pub(crate) fn push(&mut self, msg: &[u8]) {
-        debug_assert!(self.fits(msg.len()));
-        let len = record(msg.len());
+        // SAFETY: the record lies in the sender's part of the ring, since there is room, and in one
+        // piece, since the data is mapped twice; `msg` is private memory.
+        unsafe { copy(msg, self.place(msg.len())) };
+        self.push_written(msg.len());
+    }
+
+    /// Where the next message goes, of `len` bytes that there is room for: zeroes, or what an older
+    /// message left there.
+    #[inline]
+    pub(crate) fn next(&self, len: usize) -> &[u8] {
+        // SAFETY: as for `next_mut`, which needs `&mut self`.
+        unsafe { slice::from_raw_parts(self.place(len).as_ptr(), len) }
+    }
+
+    /// The same, to be written. Until [`push_written`](Self::push_written) it is no message.
+    #[inline]
+    pub(crate) fn next_mut(&mut self, len: usize) -> &mut [u8] {
+        // SAFETY: it lies in the sender's part of the ring, since there is room, which nobody reads
+        // or writes but through this value; in one piece, since the data is mapped twice; and every
+        // byte there has a value, since the memory came zeroed.
+        unsafe { slice::from_raw_parts_mut(self.place(len).as_ptr(), len) }
+    }
+
+    /// Makes a message of the first `len` bytes of what was written in place; it is not published
+    /// yet.
+    #[inline]
+    pub(crate) fn push_written(&mut self, len: usize) {
+        let header = PUBLISHED | len as u64;
+        let len = record(len);
         // Headers of a batch are hidden behind its first: order among them does not matter.
         let next = self.ring.behind(self.offset, len);
         self.ring.header(next).store(0, Ordering::Relaxed);
-        // SAFETY: the record lies in the sender's part of the ring, since there is room, and in one
-        // piece, since the data is mapped twice; `msg` is private memory.
-        unsafe { copy(msg, self.ring.at(self.offset).add(HEADER)) };
-        let header = PUBLISHED | msg.len() as u64;
         if self.unpublished == 0 {
             self.first = (self.offset, header);
         } else {
@@ -106,6 +130,13 @@ impl Producer {
         self.unpublished += len;
         self.tail += len as u64;
         self.offset = next;
+    }
+
+    /// The first byte of the next message, of `len` bytes that there is room for.
+    #[inline]
+    fn place(&self, len: usize) -> NonNull<u8> {
+        debug_assert!(self.fits(len));
+        self.ring.at(self.offset + HEADER)
     }
 
     /// Publishes what was written since the last time, whole; that is something.

@@ -42,6 +42,10 @@ impl Heap {
 enum Step {
     /// Writes a message of so many hundredths of the longest.
     Push(usize),
+    /// The same in place.
+    Write(usize),
+    /// Writes in place what is to be no message.
+    Scribble(usize),
     Publish,
     Receive,
     Release,
@@ -53,6 +57,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0..=100_usize).prop_map(Step::Push),
         2 => (0..=4_usize).prop_map(Step::Push),
+        4 => (0..=100_usize).prop_map(Step::Write),
+        1 => (0..=100_usize).prop_map(Step::Scribble),
         3 => Just(Step::Publish),
         5 => Just(Step::Receive),
         3 => Just(Step::Release),
@@ -78,18 +84,26 @@ fn check(ring: Ring, steps: &[Step]) -> Result<(), TestCaseError> {
     let mut number = 0_u8;
     for step in steps {
         match step {
-            Step::Push(hundredths) => {
+            Step::Push(hundredths) | Step::Write(hundredths) | Step::Scribble(hundredths) => {
                 let len = ring.max_len() * hundredths / 100;
                 let fits = model.used + record(len) + HEADER <= ring.capacity;
                 prop_assert_eq!(tx.has_room(len), Ok(fits));
-                if fits {
+                if fits && matches!(step, Step::Scribble(_)) {
+                    tx.next_mut(len).fill(0xff);
+                } else if fits {
                     let msg: Vec<u8> = (0..=u8::MAX)
                         .map(|at| number.wrapping_add(at))
                         .cycle()
                         .take(len)
                         .collect();
                     number = number.wrapping_add(101);
-                    tx.push(&msg);
+                    if matches!(step, Step::Write(_)) {
+                        tx.next_mut(len).copy_from_slice(&msg);
+                        prop_assert_eq!(tx.next(len), &msg[..]);
+                        tx.push_written(len);
+                    } else {
+                        tx.push(&msg);
+                    }
                     model.used += record(len);
                     model.written.push_back(msg);
                 }
