@@ -36,10 +36,7 @@ struct Subject {
 fn main() -> Result<ExitCode> {
     let mut signals = Signals::hold()?;
     let (mut subjects, mut gates) = (Vec::new(), Vec::new());
-    let both = |m: &&Mechanism| {
-        let patterns = [Pattern::RoundTrip, Pattern::Stream];
-        patterns.iter().all(|pattern| m.patterns.contains(pattern))
-    };
+    let both = |m: &&Mechanism| m.patterns == Pattern::ALL;
     for size in SIZES {
         for mechanism in ALL.iter().filter(both) {
             if let Some((subject, gate)) = start(mechanism, size)? {

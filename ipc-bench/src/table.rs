@@ -112,9 +112,7 @@ impl<'a> Table<'a> {
     fn subjects(&self) -> Vec<(&'static Mechanism, Option<Polling>)> {
         let mut subjects = Vec::new();
         for &mechanism in &self.plan.mechanisms {
-            let own = |row: &&Row| row.mechanism == mechanism.name;
-            let shown = |row: &&Row| self.plan.patterns.contains(&row.pattern);
-            for row in self.here().filter(own).filter(shown) {
+            for row in self.here().filter(|row| row.mechanism == mechanism.name) {
                 if !subjects
                     .iter()
                     .any(|&(m, s): &(&Mechanism, _)| m.name == row.mechanism && s == row.spin)
@@ -126,8 +124,7 @@ impl<'a> Table<'a> {
         subjects
     }
 
-    /// The rows of a mechanism's floor: the polled one for ends that always poll, if there is one. A
-    /// floor without batches is compared one message by one.
+    /// The rows of a mechanism's floor: the polled one for ends that always poll, if there is one.
     fn floor(&self, of: &Mechanism, pattern: Pattern, spin: Option<Polling>) -> Repetitions<'a> {
         let Some(name) = of.floor_of(self.placement, spin) else {
             return Vec::new();
@@ -138,13 +135,7 @@ impl<'a> Table<'a> {
         } else {
             [None, always]
         };
-        let patterns: &[Pattern] = match pattern {
-            Pattern::Batch => &[Pattern::Batch, Pattern::Stream],
-            _ => &[pattern],
-        };
-        let found = patterns
-            .iter()
-            .flat_map(|&pattern| order.map(|spin| self.repetitions(name, pattern, spin)));
+        let found = order.map(|spin| self.repetitions(name, pattern, spin));
         found
             .into_iter()
             .find(|rows| !rows.is_empty())
@@ -167,9 +158,10 @@ impl<'a> Table<'a> {
     }
 
     fn here(&self) -> impl Iterator<Item = &'a Row> + use<'a> {
-        let (placement, size) = (self.placement, self.size);
+        let (plan, placement, size) = (self.plan, self.placement, self.size);
         self.rows
             .iter()
             .filter(move |row| row.placement == placement && row.size == size)
+            .filter(|row| plan.patterns.contains(&row.pattern))
     }
 }

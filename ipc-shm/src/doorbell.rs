@@ -8,6 +8,13 @@ use ipc_core::{Error, Interest, Result, Wait, poll};
 
 const OBJECT: &str = "doorbell pipe";
 
+/// Bytes that a pipe holds.  pipe(7)
+const DEFAULT_CAPACITY: usize = 64 << 10;
+
+/// How often a half that may not wait looks again because it was rung. An honest peer rings twice
+/// at most: for what was asked before, and for what is asked now.
+pub(crate) const LOOKS: u32 = 8;
+
 /// The end that rings.
 #[derive(Debug)]
 pub(crate) struct Bell(PipeFd);
@@ -64,26 +71,44 @@ impl Ear {
     }
 
     /// Listens as long as `wait` allows, and takes all rings that are there.
-    pub(crate) fn listen(&self, mut wait: Wait) -> Result<Heard> {
-        let mut heard = Heard::Nothing;
+    pub(crate) fn listen(&self, wait: Wait) -> Result<Heard> {
         loop {
             // Without a deadline one read sleeps as well; with one poll does, and then the read
             // finds something.
             if wait != Wait::Forever && !poll(self.0.as_fd(), Interest::Read, wait)? {
-                return Ok(heard);
+                return Ok(Heard::Nothing);
             }
             let mut rings = [0; 64];
             match self.0.read(&mut rings, Mode::Block) {
                 Ok(0) => return Ok(Heard::Gone),
                 Ok(count) if count < rings.len() => return Ok(Heard::Ring),
-                Ok(_) => (heard, wait) = (Heard::Ring, Wait::Never),
+                Ok(_) => return self.drain(),
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => {}
-                    io::ErrorKind::WouldBlock => return Ok(heard), // somebody else's doing
+                    io::ErrorKind::WouldBlock => return Ok(Heard::Nothing), // somebody else's doing
                     _ => return Err(Error::os("read", OBJECT, error)),
                 },
             }
         }
+    }
+
+    /// Takes the rest of many rings: as many as a pipe holds and no more, since a peer could go on
+    /// ringing for ever.
+    #[cold]
+    fn drain(&self) -> Result<Heard> {
+        let mut rings = [0; 4096];
+        for _ in 0..DEFAULT_CAPACITY / rings.len() {
+            match self.0.read(&mut rings, Mode::Now) {
+                Ok(count) if count == rings.len() => {}
+                Ok(_) => break, // the end is told by the next listening
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => break,
+                    _ => return Err(Error::os("read", OBJECT, error)),
+                },
+            }
+        }
+        Ok(Heard::Ring)
     }
 }
 

@@ -1,12 +1,13 @@
 //! What a half is made of when it is taken into parts, and when it is put together again.
 
+use std::io;
 use std::os::fd::OwnedFd;
 
 use ipc_core::inherit::{Reader, Writer};
 
 use crate::doorbell::{Bell, Ear};
 use crate::options::object;
-use crate::segment::{Segment, Side};
+use crate::segment::{Segment, Side, Trust};
 use crate::wake::{Answering, Asking};
 use crate::{Error, Inherit, Result, Spin};
 
@@ -93,9 +94,16 @@ impl State {
 }
 
 /// A half's descriptors, to outlive it.
-pub(crate) fn duplicates(half: &impl Inherit, capacity: usize) -> Result<Vec<OwnedFd>> {
+pub(crate) fn duplicates(half: &impl Inherit, segment: &Segment) -> Result<Vec<OwnedFd>> {
+    let capacity = segment.capacity();
+    if segment.trust() == Trust::None {
+        let reason = "the memory of an untrusted ring is sealed, and no other program can map it to \
+                      write: let that program connect by itself (ShmOptions::connect)";
+        let error = io::Error::new(io::ErrorKind::Unsupported, reason);
+        return Err(Error::os("mmap", object(capacity), error));
+    }
     let mut fds = Vec::new();
     half.fds(&mut |fd| fds.push(fd.try_clone_to_owned()));
-    let fds: std::io::Result<Vec<OwnedFd>> = fds.into_iter().collect();
+    let fds: io::Result<Vec<OwnedFd>> = fds.into_iter().collect();
     fds.map_err(|error| Error::os("fcntl(F_DUPFD)", object(capacity), error))
 }

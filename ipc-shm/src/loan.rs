@@ -1,10 +1,12 @@
 //! Messages that are written where the receiver reads them.
 
 use std::fmt;
+use std::io;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use crate::{Result, ShmSender, Wait};
+use crate::options::object;
+use crate::{Error, Result, ShmSender, Wait};
 
 /// A piece of the ring in which a message is written in place: it derefs to the message's bytes.
 ///
@@ -67,11 +69,23 @@ impl ShmSender {
     ///
     /// Those of [`send_wait`](crate::Sender::send_wait): [`TooLarge`](crate::Error::TooLarge),
     /// [`WouldBlock`](crate::Error::WouldBlock), [`TimedOut`](crate::Error::TimedOut),
-    /// [`Disconnected`](crate::Error::Disconnected).
+    /// [`Disconnected`](crate::Error::Disconnected). [`Os`](crate::Error::Os) with `Unsupported` on a
+    /// ring to an [untrusted](crate::ShmOptions::untrusted) peer.
     #[inline]
     pub fn loan_wait(&mut self, len: usize, wait: Wait) -> Result<Loan<'_>> {
+        if self.is_untrusting() {
+            return Err(self.no_loans());
+        }
         self.reserve(len, wait)?;
         Ok(Loan { sender: self, len })
+    }
+
+    #[cold]
+    fn no_loans(&self) -> Error {
+        let reason = "the peer is not trusted, and would see what is written before it is sent, or \
+                      never is; use send";
+        let error = io::Error::new(io::ErrorKind::Unsupported, reason);
+        Error::os("loan", object(self.capacity()), error)
     }
 }
 

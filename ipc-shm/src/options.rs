@@ -3,7 +3,7 @@
 use crate::doorbell::doorbell;
 use crate::handover::{Ends, State};
 use crate::ring::capacity_for;
-use crate::segment::{Segment, Side};
+use crate::segment::{Segment, Side, Trust};
 use crate::{Duplex, Error, Result, ShmDuplex, ShmReceiver, ShmSender, Spin, sys};
 
 /// The largest capacity of a ring in bytes: 1 GiB.
@@ -31,6 +31,7 @@ pub struct ShmOptions {
     capacity: usize,
     max_len: usize,
     spin: Spin,
+    trust: Trust,
 }
 
 impl ShmOptions {
@@ -40,6 +41,7 @@ impl ShmOptions {
             capacity: DEFAULT_CAPACITY,
             max_len: 0,
             spin: Spin::default(),
+            trust: Trust::Full,
         }
     }
 
@@ -63,6 +65,17 @@ impl ShmOptions {
         self
     }
 
+    /// For a peer that may be hostile: another user, a sandbox. Whatever it writes, this side stays
+    /// whole, does bounded work and gets [`Malformed`](Error::Malformed) at worst. The memory of
+    /// each side is sealed by it against other writers, and what is received is copied once into private memory
+    /// before it is lent. There are no loans, and a half cannot be taken into parts.
+    ///
+    /// Needs Linux 5.1.
+    pub fn untrusted(mut self) -> Self {
+        self.trust = Trust::None;
+        self
+    }
+
     /// A ring: what goes in at the sender comes out at the receiver.
     ///
     /// # Errors
@@ -71,7 +84,7 @@ impl ShmOptions {
     /// or the system has no memory or descriptors left.
     pub fn channel(&self) -> Result<(ShmSender, ShmReceiver)> {
         let capacity = self.rounded()?;
-        let (sender, receiver) = Segment::create(capacity)?;
+        let (sender, receiver) = Segment::create(capacity, self.trust)?;
         let (data, space) = (doorbell()?, doorbell()?);
         let ends = |segment, bell, ear| Ends { segment, bell, ear };
         Ok((

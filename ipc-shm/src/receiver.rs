@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ipc_core::spin::{Look, Poller};
 
-use crate::doorbell::{Bell, Ear, Heard};
+use crate::doorbell::{Bell, Ear, Heard, LOOKS};
 use crate::handover::{Ends, State, duplicates};
 use crate::options::object;
 use crate::ring::{Consumer, Corrupt, HEADER};
@@ -40,7 +40,10 @@ impl ShmReceiver {
         let Ends { segment, bell, ear } = ends;
         ShmReceiver {
             flow: Inflow {
-                ring: Consumer::new(segment.ring(), state.position),
+                ring: match segment.private() {
+                    None => Consumer::new(segment.ring(), state.position),
+                    Some(place) => Consumer::copying(segment.ring(), state.position, place),
+                },
                 sender: state.answering,
                 data: state.asking,
                 bell,
@@ -75,10 +78,11 @@ impl Receiver for ShmReceiver {
         if self.flow.ring.release() {
             self.flow.gave_back();
         }
-        if self.flow.next()? {
-            return Ok(());
+        if !self.flow.next()? {
+            self.wait_for_message(before, wait)?;
         }
-        self.wait_for_message(before, wait)
+        self.flow.copied();
+        Ok(())
     }
 
     #[inline]
@@ -92,18 +96,21 @@ impl Receiver for ShmReceiver {
         }
         self.recv_wait(wait)?;
         each(self.message());
-        for received in 1..max {
+        let mut received = 1;
+        while received < max {
             let start = self.flow.ring.position();
             match self.flow.next() {
                 Ok(true) => each(self.message()),
-                Ok(false) | Err(_) => return Ok(received),
+                Ok(false) | Err(_) => break,
             }
+            received += 1;
             if start - self.flow.ring.released() >= BATCH {
                 self.flow.ring.give_back(start);
                 self.flow.gave_back();
             }
         }
-        Ok(max)
+        self.flow.copied();
+        Ok(received)
     }
 }
 
@@ -111,6 +118,14 @@ impl Inflow {
     #[inline]
     fn next(&mut self) -> Result<bool> {
         self.ring.next().map_err(|reason| self.malformed(reason))
+    }
+
+    /// The current message, if it is a copy, no longer needs its space.
+    #[inline]
+    fn copied(&mut self) {
+        if self.ring.copies() && self.ring.give_back_all() {
+            self.gave_back();
+        }
     }
 
     /// Wakes a sender that waits for the space that has been given back.
@@ -131,7 +146,7 @@ impl Inflow {
     /// A message is wanted and waiting is not.
     #[cold]
     fn now(&mut self) -> Result<()> {
-        loop {
+        for _ in 0..LOOKS {
             if self.arm() {
                 return self.next().map(|_| ());
             }
@@ -141,6 +156,7 @@ impl Inflow {
                 Heard::Gone => return self.last(),
             }
         }
+        Err(Error::WouldBlock) // rung by a peer that does not publish
     }
 
     /// Sleeps until there may be a message, or with [`Wait::Never`] asks whether the peer lives.
@@ -203,7 +219,7 @@ impl Inherit for ShmReceiver {
     }
 
     fn into_parts(mut self) -> Result<(Vec<OwnedFd>, Vec<u8>)> {
-        let fds = duplicates(&self, self.capacity())?;
+        let fds = duplicates(&self, &self.flow.segment)?;
         if self.flow.ring.release() {
             self.flow.gave_back();
         }

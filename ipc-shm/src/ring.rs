@@ -19,6 +19,7 @@
 
 mod consumer;
 mod producer;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 

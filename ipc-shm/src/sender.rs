@@ -5,11 +5,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ipc_core::spin::{Look, Poller};
 
-use crate::doorbell::{Bell, Ear, Heard};
+use crate::doorbell::{Bell, Ear, Heard, LOOKS};
 use crate::handover::{Ends, State, duplicates};
 use crate::options::object;
 use crate::ring::{Corrupt, Producer};
-use crate::segment::{Segment, Side};
+use crate::segment::{Segment, Side, Trust};
 use crate::silence::Silence;
 use crate::wake::{Answering, Asking};
 use crate::{Error, Inherit, Interest, Ready, Result, Sender, Wait};
@@ -59,6 +59,12 @@ impl ShmSender {
     /// The ring's capacity in bytes.
     pub fn capacity(&self) -> usize {
         self.flow.segment.capacity()
+    }
+
+    /// Whether the peer may be hostile.
+    #[inline]
+    pub(crate) fn is_untrusting(&self) -> bool {
+        self.flow.segment.trust() == Trust::None
     }
 
     /// The ring, for a message that is written in place.
@@ -217,7 +223,7 @@ impl Outflow {
     /// Room is wanted and waiting is not.
     #[cold]
     fn now(&mut self) -> Result<()> {
-        loop {
+        for _ in 0..LOOKS {
             if self.arm()? {
                 return Ok(());
             }
@@ -227,6 +233,7 @@ impl Outflow {
                 Heard::Gone => return Err(Error::Disconnected),
             }
         }
+        Err(Error::WouldBlock) // rung by a peer that does not publish
     }
 
     /// Sleeps until there may be room, or with [`Wait::Never`] asks whether the peer lives.
@@ -288,7 +295,7 @@ impl Inherit for ShmSender {
     }
 
     fn into_parts(self) -> Result<(Vec<OwnedFd>, Vec<u8>)> {
-        let fds = duplicates(&self, self.capacity())?;
+        let fds = duplicates(&self, &self.flow.segment)?;
         let state = State {
             side: Side::Sender,
             capacity: self.capacity(),

@@ -1,4 +1,4 @@
-//! System calls: making shared memory and pipes, mapping, and the limits that are checked first.
+//! System calls: making shared memory and pipes, sealing, mapping, and what is checked first.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
@@ -8,11 +8,13 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
 
-use nix::fcntl::{FallocateFlags, OFlag, fallocate};
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, SealFlag, fallocate, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
+use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use nix::unistd::{SysconfVar, pipe2, sysconf};
 
 /// Memory of this size or more is taken only after a look at how much the machine has left.
@@ -33,8 +35,8 @@ pub(crate) fn page_size() -> usize {
 /// `len` bytes of shared memory, zeroed and really there.  `memfd_create(2)`, fallocate(2)
 pub(crate) fn memory(len: usize) -> Result<OwnedFd, (&'static str, io::Error)> {
     check_limits(len).map_err(|error| ("fallocate", error))?;
-    let fd = memfd_create(c"ipc-shm", MFdFlags::MFD_CLOEXEC)
-        .map_err(|error| ("memfd_create", error.into()))?;
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let fd = memfd_create(c"ipc-shm", flags).map_err(|error| ("memfd_create", error.into()))?;
     fchmod(&fd, Mode::S_IRUSR | Mode::S_IWUSR).map_err(|error| ("fchmod", error.into()))?;
     let size = i64::try_from(len).unwrap_or(i64::MAX);
     // Not ftruncate: a page that memory is lacking for is then an error here, and no SIGBUS later.
@@ -71,11 +73,53 @@ fn available() -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// The size of shared memory that somebody handed over; `None` if it is no regular file.  fstat(2)
-pub(crate) fn memory_len(fd: &OwnedFd) -> io::Result<Option<u64>> {
+/// Fixes the size of a memfd for ever, and with `writers` the set of those who can write it: whoever
+/// has it mapped writable by now. `F_ADD_SEALS`
+pub(crate) fn seal(fd: &OwnedFd, writers: bool) -> io::Result<()> {
+    fcntl(fd, FcntlArg::F_ADD_SEALS(seals(writers)))?;
+    Ok(())
+}
+
+fn seals(writers: bool) -> SealFlag {
+    // Linux 5.1.  include/uapi/linux/fcntl.h
+    const F_SEAL_FUTURE_WRITE: SealFlag = SealFlag::from_bits_retain(0x10);
+    let size = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+    if writers {
+        size | F_SEAL_FUTURE_WRITE
+    } else {
+        size
+    }
+}
+
+/// Why `fd` is not `len` bytes of memory that will stay so, or with `writers` can be written by
+/// those alone who have it mapped now; `None` if it is.
+pub(crate) fn is_no_memory(
+    fd: &OwnedFd,
+    len: usize,
+    writers: bool,
+) -> io::Result<Option<&'static str>> {
+    // First, because it asks no file system: one in user space could let us wait for ever. Only
+    // memfds that were made to be sealed have more than F_SEAL_SEAL; a file of a tmpfs never does.
+    let found = match fcntl(fd, FcntlArg::F_GET_SEALS) {
+        Err(Errno::EINVAL) => return Ok(Some("it is no memfd")),
+        found => SealFlag::from_bits_retain(found?),
+    };
+    if !found.contains(seals(writers)) {
+        return Ok(Some("it is not sealed"));
+    }
+    // Huge pages are not there before they are touched, and may be lacking then.
+    if fstatfs(fd)?.filesystem_type() != TMPFS_MAGIC {
+        return Ok(Some("it is not made of normal pages"));
+    }
     let stat = fstat(fd)?;
-    let regular = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
-    Ok(u64::try_from(stat.st_size).ok().filter(|_| regular))
+    let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
+    if kind != SFlag::S_IFREG || u64::try_from(stat.st_size) != Ok(len as u64) {
+        return Ok(Some("it has another size"));
+    }
+    if u64::try_from(stat.st_blocks).unwrap_or(0) < len as u64 / 512 {
+        return Ok(Some("its memory was not allocated"));
+    }
+    Ok(None)
 }
 
 /// A mapping, unmapped when dropped.
@@ -121,6 +165,15 @@ impl Mapping {
             unsafe { mmap(Some(place), tail, access, fixed, fd.as_fd(), offset)? };
         }
         Ok(mapping)
+    }
+
+    /// Maps `len` bytes that are this process's alone, zeroed; they cost nothing until they are
+    /// touched.
+    pub(crate) fn private(len: NonZeroUsize) -> io::Result<Self> {
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: the kernel chooses the place, where nothing is.
+        let start = unsafe { mmap_anonymous(None, len, access, MapFlags::MAP_PRIVATE)? };
+        Ok(Mapping { start, len })
     }
 
     /// The first byte.

@@ -4,9 +4,10 @@ use std::thread;
 
 use ipc_core::{Receiver, Sender, Wait};
 
-use super::round_trip::{Sent, warm_up};
+use super::round_trip::warm_up;
 use super::{Figures, Part, cpu_time};
 use crate::Result;
+use crate::payload::{Incoming, Outgoing};
 use crate::plan::Cell;
 
 /// Waits for the echo of a message that a second thread sends when the cell's time is over.
@@ -15,21 +16,22 @@ pub(super) fn drive<S: Sender + Send, R: Receiver>(
     receiver: &mut R,
     cell: &Cell,
 ) -> Result<Part> {
-    let mut trip = Sent::new(sender, receiver, cell);
-    warm_up(&mut trip, cell)?;
+    let mut out = Outgoing::new(cell.size);
+    let mut incoming = Incoming::new(cell.size, cell.verify);
+    warm_up(sender, receiver, &mut out, &mut incoming, cell)?;
 
-    let end = trip.out.end();
+    let end = out.end();
     thread::scope(|scope| {
         let alarm = scope.spawn(|| {
             thread::sleep(cell.time);
-            trip.sender.send(&end)
+            sender.send(&end)
         });
         let cpu = cpu_time()?;
-        let echoed = trip.receiver.recv_wait(Wait::Forever);
+        let echoed = receiver.recv_wait(Wait::Forever);
         let cpu = cpu_time()?.saturating_sub(cpu);
         alarm.join().map_err(|_| "the second thread panicked")??;
         echoed?;
-        trip.incoming.check(trip.receiver.message())?;
+        incoming.check(receiver.message())?;
         Ok(Part {
             cpu,
             figures: Some(Figures {

@@ -120,13 +120,12 @@ impl Incoming {
 /// A message that is not what was sent.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Corrupt {
-    pub(super) sequence: u64,
-    pub(super) fault: Fault,
+    sequence: u64,
+    fault: Fault,
 }
 
-/// What came, and what was expected.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+enum Fault {
     Sequence(u64),
     Length(usize, usize),
     Byte(usize, u8, u8),

@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 use std::slice;
 use std::sync::atomic::{Ordering, fence};
 
+use super::snapshot::snapshot;
 use super::{Corrupt, HEADER, PUBLISHED, Ring, offset, record};
 
 /// The receiving side's positions.
@@ -18,6 +19,8 @@ pub(crate) struct Consumer {
     released: u64,
     message: NonNull<u8>,
     len: usize,
+    /// Where messages are copied to, if they are.
+    copy: Option<NonNull<u64>>,
     /// One more than the longest message; 0 once a header was corrupt.
     limit: u64,
 }
@@ -37,7 +40,17 @@ impl Consumer {
             released: head,
             message: NonNull::dangling(),
             len: 0,
+            copy: None,
             limit: ring.max_len() as u64 + 1,
+        }
+    }
+
+    /// One that lends a copy at `place`, because the sender may go on writing what it has published.
+    /// `place` is valid for as many bytes as the ring has, and nobody else's, as long as this side is used.
+    pub(crate) fn copying(ring: Ring, head: u64, place: NonNull<u64>) -> Self {
+        Consumer {
+            copy: Some(place),
+            ..Consumer::new(ring, head)
         }
     }
 
@@ -78,7 +91,16 @@ impl Consumer {
         }
         #[allow(clippy::cast_possible_truncation)] // less than the capacity
         let len = len as usize;
-        self.message = self.ring.at(self.offset + HEADER);
+        let place = self.ring.at(self.offset + HEADER);
+        self.message = match self.copy {
+            None => place,
+            Some(copy) => {
+                // SAFETY: a record of this length ends inside the ring, aligned to 8; the place is
+                // as large as the ring, and private.
+                unsafe { snapshot(place.cast(), copy, len) };
+                copy.cast()
+            }
+        };
         self.len = len;
         self.next += record(len) as u64;
         self.offset = self.ring.behind(self.offset, record(len));
@@ -95,10 +117,22 @@ impl Consumer {
         Err("a record's header is one that no sender writes")
     }
 
+    /// Whether the messages are copies, which need no space in the ring.
+    #[inline]
+    pub(crate) fn copies(&self) -> bool {
+        self.copy.is_some()
+    }
+
     /// Ends the current message and gives all space back that was received; false if there was none.
     #[inline]
     pub(crate) fn release(&mut self) -> bool {
         self.len = 0;
+        self.give_back_all()
+    }
+
+    /// Gives all space back that was received; false if there was none.
+    #[inline]
+    pub(crate) fn give_back_all(&mut self) -> bool {
         if self.released == self.next {
             return false;
         }
@@ -116,8 +150,9 @@ impl Consumer {
     /// The current message.
     #[inline]
     pub(crate) fn message(&self) -> &[u8] {
-        // SAFETY: the record is published and not released: a trusted sender no longer writes it,
-        // and `len` was checked to end inside the data. Without a message the length is 0.
+        // SAFETY: either a private copy of `len` bytes; or the record is published and not released:
+        // a trusted sender no longer writes it, and `len` was checked to end inside the data.
+        // Without a message the length is 0.
         unsafe { slice::from_raw_parts(self.message.as_ptr(), self.len) }
     }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::producer::copy;
 use super::*;
-use crate::segment::Segment;
+use crate::segment::{Segment, Trust};
 
 /// Heap memory for a ring: what runs over its end lies behind it, where the mapping would show the
 /// beginning.
@@ -78,8 +78,17 @@ struct Model {
     used: usize,
 }
 
-fn check(ring: Ring, steps: &[Step]) -> Result<(), TestCaseError> {
-    let (mut tx, mut rx) = (Producer::new(ring, 0), Consumer::new(ring, 0));
+fn check(ring: Ring, steps: &[Step], copies: bool) -> Result<(), TestCaseError> {
+    let mut place = vec![0; if copies { ring.capacity / 8 } else { 0 }];
+    let place = NonNull::from(&mut *place).cast();
+    let receiver = |head| {
+        if copies {
+            Consumer::copying(ring, head, place)
+        } else {
+            Consumer::new(ring, head)
+        }
+    };
+    let (mut tx, mut rx) = (Producer::new(ring, 0), receiver(0));
     let mut model = Model::default();
     let mut number = 0_u8;
     for step in steps {
@@ -132,7 +141,7 @@ fn check(ring: Ring, steps: &[Step]) -> Result<(), TestCaseError> {
                 rx.release();
                 model.used -= std::mem::take(&mut model.held);
                 tx = Producer::new(ring, tx.tail());
-                rx = Consumer::new(ring, rx.position());
+                rx = receiver(rx.position());
             }
             Step::Succeed => {}
         }
@@ -148,21 +157,21 @@ proptest! {
     })]
 
     #[test]
-    fn it_is_a_queue_on_the_heap(steps in steps(), eighths in 4..40_usize) {
+    fn it_is_a_queue_on_the_heap(steps in steps(), eighths in 4..80_usize, copies in any::<bool>()) {
         let mut heap = Heap::new(eighths * 8);
-        check(heap.ring(), &steps)?;
+        check(heap.ring(), &steps, copies)?;
     }
 
     #[test]
     #[cfg_attr(miri, ignore)] // it maps memory
-    fn it_is_a_queue_mapped_twice(steps in steps()) {
-        let (sender, receiver) = Segment::create(crate::sys::page_size()).unwrap();
+    fn it_is_a_queue_mapped_twice(steps in steps(), copies in any::<bool>()) {
+        let (sender, receiver) = Segment::create(crate::sys::page_size(), Trust::Full).unwrap();
         // SAFETY: both segments map the same memory, and the one that is writable serves both here.
         let ring = unsafe {
             let [data, control] = [sender.ring(), receiver.ring()];
             Ring::new(data.data, data.capacity, data.sender, control.receiver)
         };
-        check(ring, &steps)?;
+        check(ring, &steps, copies)?;
     }
 
     /// Whatever lies in the header, the message ends inside the memory, or the ring is corrupt.
@@ -225,6 +234,23 @@ fn every_short_copy_is_right() {
         unsafe { copy(&from[..len], NonNull::from(&mut to[1]).cast()) };
         assert_eq!(to[1..=len], from[..len]);
         assert!(to[0] == 0 && to[len + 1..].iter().all(|byte| *byte == 0));
+    }
+}
+
+/// A copy is not what its sender writes later, of any length.
+#[test]
+fn every_snapshot_is_right() {
+    let mut from: Vec<u64> = (1..=60).map(|n| n * 0x0101_0101_0101_0101).collect();
+    for len in 0..=from.len() * 8 {
+        let mut to = vec![0; from.len()];
+        // SAFETY: both are as long and aligned as it takes, and different.
+        unsafe {
+            let [from, to] = [&mut from, &mut to].map(|words| NonNull::from(&mut **words).cast());
+            snapshot::snapshot(from, to, len);
+        }
+        let words = len.div_ceil(8);
+        assert_eq!(to[..words], from[..words]);
+        assert!(to[words..].iter().all(|word| *word == 0));
     }
 }
 
