@@ -1,14 +1,19 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg_attr(all(test, loom), path = "model/doorbell.rs")]
 mod doorbell;
 mod handover;
 mod loan;
+#[cfg(all(test, loom))]
+mod model;
 mod options;
 mod receiver;
 mod ring;
 mod segment;
 mod sender;
 mod silence;
+mod sync;
+#[cfg_attr(all(test, loom), allow(dead_code))] // the doorbells of a model are no pipes
 mod sys;
 mod wake;
 

@@ -24,10 +24,14 @@ mod snapshot;
 mod tests;
 
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic::Ordering;
 
 pub(crate) use consumer::Consumer;
 pub(crate) use producer::Producer;
+#[cfg(all(test, loom))]
+pub(crate) use tests::Heap;
+
+use crate::sync::{AtomicU64, fence};
 
 /// Bytes before each message.
 pub(crate) const HEADER: usize = 8;

@@ -227,6 +227,12 @@ impl Segment {
         }
     }
 
+    /// The same, with a ring that lies elsewhere.
+    #[cfg(all(test, loom))]
+    pub(crate) fn with_ring(self, ring: Ring) -> Segment {
+        Segment { ring, ..self }
+    }
+
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }

@@ -16,9 +16,10 @@
 //! reached: whoever looks there does not ask. A ring that comes late, for a position that the
 //! sleeper had found by itself, wakes it in vain; what it asks for meanwhile still stands.
 
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 
 use crate::ring::Line;
+use crate::sync::fence;
 
 /// No position is asked for. The first that can be is 8.
 const NOTHING: u64 = 0;

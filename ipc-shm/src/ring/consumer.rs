@@ -3,10 +3,11 @@
 
 use std::ptr::NonNull;
 use std::slice;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 
 use super::snapshot::snapshot;
 use super::{Corrupt, HEADER, PUBLISHED, Ring, offset, record};
+use crate::sync::fence;
 
 /// The receiving side's positions.
 #[derive(Debug)]

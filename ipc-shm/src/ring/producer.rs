@@ -6,6 +6,7 @@ use std::slice;
 use std::sync::atomic::Ordering;
 
 use super::{Corrupt, HEADER, PUBLISHED, Ring, offset, record};
+use crate::sync::wrote;
 
 /// The sending side's positions.
 #[derive(Debug)]
@@ -116,6 +117,7 @@ impl Producer {
     /// yet.
     #[inline]
     pub(crate) fn push_written(&mut self, len: usize) {
+        wrote(self.place(len), len);
         let header = PUBLISHED | len as u64;
         let len = record(len);
         // Headers of a batch are hidden behind its first: order among them does not matter.

@@ -9,6 +9,8 @@
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::sync::reads;
+
 const WORD: usize = size_of::<u64>();
 
 /// Copies `len` bytes, and up to 7 more that fill the last word.
@@ -19,6 +21,7 @@ const WORD: usize = size_of::<u64>();
 /// may write `src`.
 #[inline]
 pub(super) unsafe fn snapshot(src: NonNull<u64>, dst: NonNull<u64>, len: usize) {
+    reads(src.cast(), len);
     let words = len.div_ceil(WORD);
     // SAFETY: as the contract says; the wide part is no more than there is.
     unsafe {

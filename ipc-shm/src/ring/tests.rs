@@ -10,14 +10,14 @@ use crate::segment::{Segment, Trust};
 
 /// Heap memory for a ring: what runs over its end lies behind it, where the mapping would show the
 /// beginning.
-struct Heap {
+pub(crate) struct Heap {
     data: Box<[u64]>,
     sender: Box<SenderWords>,
     receiver: Box<ReceiverWords>,
 }
 
 impl Heap {
-    fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         let line = || Line(AtomicU64::new(0));
         Heap {
             data: vec![0; capacity / 4].into(),
@@ -29,7 +29,14 @@ impl Heap {
         }
     }
 
-    fn ring(&mut self) -> Ring {
+    /// The addresses of the ring's bytes, and of as many behind its end.
+    #[cfg(loom)]
+    pub(crate) fn addresses(&self) -> std::ops::Range<usize> {
+        let bytes = self.data.as_ptr_range();
+        bytes.start.addr()..bytes.end.addr()
+    }
+
+    pub(crate) fn ring(&mut self) -> Ring {
         let capacity = self.data.len() * 4;
         let data = NonNull::from(&mut *self.data).cast();
         let (sender, receiver) = (&mut *self.sender, &mut *self.receiver);

@@ -1,0 +1,89 @@
+//! The whole halves and the ring, as they are, before [loom](https://docs.rs/loom), which runs
+//! them in every order of their steps and with every value that a load may find:
+//! `just prove-loom`.
+//!
+//! What is exchanged under `--cfg loom`, and nothing else: the atomics of [`crate::sync`] have twins
+//! in loom ([`memory`]), which the bytes of messages have as well, so that a message read too early
+//! or written over too soon is a data race; and the doorbells are a mutex and a condition variable
+//! ([`crate::doorbell`]). The ring has room for two messages of a word, and the third runs over its
+//! end. A lost wake-up is loom's "deadlock". A death is a thread that does no more than k steps, a
+//! step being an access to the memory or the doorbells ([`death`]).
+//!
+//! # Limits
+//!
+//! - Models of whole halves have a bound on preemptions, 2 or 3 (`LOOM_MAX_PREEMPTIONS` overrides
+//!   it); those of the ring alone have none.
+//! - Loom takes a sequentially consistent fence for more than it is: two of them order all that lies
+//!   before the one and behind the other, data too. So what Release and Acquire are worth is told
+//!   by the models of the ring alone, which pass no such fence.
+//! - A relaxed load may find any of the last seven stores that it is allowed to, but none that is
+//!   still to come: load buffering is not modelled.
+//! - Halves that sleep at once are modelled: loom knows no clock.
+
+pub(crate) mod death;
+mod killed;
+pub(crate) mod memory;
+mod ring;
+mod sleep;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::doorbell::{self, doorbell};
+use crate::handover::{Ends, State};
+use crate::segment::{Segment, Side, Trust};
+use crate::{Duplex, ShmDuplex, ShmReceiver, ShmSender, Spin, sys};
+
+/// The smallest ring that carries messages of a word: two of them fill it, and the third runs over
+/// its end.
+const CAPACITY: usize = 40;
+
+/// Runs `model` in every order that there is, or in all with so many preemptions.
+fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    static EXECUTIONS: AtomicUsize = AtomicUsize::new(0);
+    let before = EXECUTIONS.load(Ordering::Relaxed);
+    let start = std::time::Instant::now();
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(preemptions);
+    builder.check(move || {
+        EXECUTIONS.fetch_add(1, Ordering::Relaxed);
+        forget();
+        model();
+    });
+    forget();
+    let executions = EXECUTIONS.load(Ordering::Relaxed) - before;
+    println!("{executions} executions {:?}", start.elapsed());
+}
+
+/// Forgets what the execution before was made of.
+fn forget() {
+    memory::forget();
+    doorbell::forget();
+}
+
+/// Two endpoints over two rings.
+fn pair() -> (ShmDuplex, ShmDuplex) {
+    let (there, back) = (channel(Trust::Full), channel(Trust::Full));
+    (Duplex::new(there.0, back.1), Duplex::new(back.0, there.1))
+}
+
+/// Both ends of a ring.
+fn channel(trust: Trust) -> (ShmSender, ShmReceiver) {
+    let ring = memory::ring(CAPACITY);
+    let (sender, receiver) = Segment::create(sys::page_size(), trust).unwrap();
+    let (data, space) = (doorbell().unwrap(), doorbell().unwrap());
+    let ends = |segment: Segment, bell, ear| Ends {
+        segment: segment.with_ring(ring),
+        bell,
+        ear,
+    };
+    let state = |side| State::new(side, CAPACITY, Spin::Never);
+    (
+        ShmSender::new(state(Side::Sender), ends(sender, data.0, space.1)),
+        ShmReceiver::new(state(Side::Receiver), ends(receiver, space.0, data.1)),
+    )
+}
+
+/// The message of that number; every third is empty, from the second on.
+fn message(number: u8) -> Vec<u8> {
+    vec![number + 1; if number % 3 == 1 { 0 } else { 8 }]
+}

@@ -1,0 +1,173 @@
+//! Whole halves, which sleep at once: no wake-up is lost, or the model ends in loom's "deadlock".
+
+use std::ptr::NonNull;
+
+use loom::thread;
+
+use super::memory::{read, wrote};
+use super::{channel, check, message, pair};
+use crate::doorbell::readable;
+use crate::segment::Trust;
+use crate::{Error, Ready, Receiver, Result, Sender, ShmReceiver, ShmSender, Wait};
+
+/// Runs a sender of messages in a thread, and their receiver here.
+fn between(
+    trust: Trust,
+    tx: impl Fn(&mut ShmSender) + Copy + Send + Sync + 'static,
+    rx: impl Fn(&mut ShmReceiver) + Copy + Send + Sync + 'static,
+) {
+    check(Some(3), move || {
+        let (mut sender, mut receiver) = channel(trust);
+        let other = thread::spawn(move || {
+            tx(&mut sender);
+            sender
+        });
+        rx(&mut receiver);
+        let _sender = other.join(); // that the other side is gone is not the subject here
+    });
+}
+
+fn one_by_one(trust: Trust) {
+    between(
+        trust,
+        |tx| (0..3).for_each(|number| tx.send(&message(number)).unwrap()),
+        |rx| {
+            for number in 0..3 {
+                assert_eq!(read(rx.recv().unwrap()), message(number));
+            }
+        },
+    );
+}
+
+#[test]
+fn nobody_sleeps_for_ever() {
+    one_by_one(Trust::Full);
+}
+
+#[test]
+fn nobody_sleeps_for_ever_beside_a_stranger() {
+    one_by_one(Trust::None);
+}
+
+#[test]
+fn nobody_sleeps_for_ever_in_batches() {
+    between(
+        Trust::Full,
+        |tx| {
+            let msgs: Vec<_> = (0..4).map(message).collect();
+            let msgs: Vec<_> = msgs.iter().map(Vec::as_slice).collect();
+            assert_eq!(tx.send_many(&msgs, Wait::Forever).unwrap(), msgs.len());
+        },
+        |rx| {
+            let mut number = 0;
+            while number < 4 {
+                let mut each = |msg: &[u8]| {
+                    assert_eq!(read(msg), message(number));
+                    number += 1;
+                };
+                rx.recv_many(2, Wait::Forever, &mut each).unwrap();
+            }
+        },
+    );
+}
+
+/// As asynchronous halves do: try, and where that would block arm, and wait for the descriptor.
+#[test]
+fn a_descriptor_that_is_waited_for_becomes_ready() {
+    between(
+        Trust::Full,
+        |tx| {
+            for number in 0..3 {
+                while would_block(tx.try_send(&message(number))) {
+                    if !tx.arm().unwrap() {
+                        readable(tx.fd().0);
+                    }
+                }
+            }
+        },
+        |rx| {
+            for number in 0..3 {
+                while would_block(rx.try_recv().map(drop)) {
+                    if !rx.arm().unwrap() {
+                        readable(rx.fd().0);
+                    }
+                }
+                assert_eq!(read(rx.message()), message(number));
+            }
+        },
+    );
+}
+
+/// As `Select` does: arm, wait for the descriptor, and then try.
+#[test]
+fn a_half_that_is_armed_is_woken() {
+    between(
+        Trust::Full,
+        |tx| (0..3).for_each(|number| tx.send(&message(number)).unwrap()),
+        |rx| {
+            for number in 0..3 {
+                loop {
+                    if !rx.arm().unwrap() {
+                        readable(rx.fd().0);
+                    }
+                    if !would_block(rx.try_recv().map(drop)) {
+                        break;
+                    }
+                }
+                assert_eq!(read(rx.message()), message(number));
+            }
+        },
+    );
+}
+
+fn would_block(result: Result<()>) -> bool {
+    match result {
+        Err(Error::WouldBlock) => true,
+        result => {
+            result.unwrap();
+            false
+        }
+    }
+}
+
+/// What was written beyond it is where the header of the next message will be.
+#[test]
+fn a_loan_is_cut_short() {
+    between(
+        Trust::Full,
+        |tx| {
+            for number in 0..3 {
+                let mut loan = tx.loan(8).unwrap();
+                loan.fill(number + 1);
+                wrote(NonNull::from(&mut loan[0]), 8);
+                loan.truncate(message(number).len());
+                loan.send().unwrap();
+            }
+        },
+        |rx| {
+            for number in 0..3 {
+                assert_eq!(read(rx.recv().unwrap()), message(number));
+            }
+        },
+    );
+}
+
+#[test]
+fn requests_are_answered() {
+    check(Some(3), || {
+        let (mut here, mut there) = pair();
+        let other = thread::spawn(move || {
+            for _ in 0..2 {
+                let (tx, rx) = there.halves();
+                let request = rx.recv().unwrap();
+                tx.send(&read(request)).unwrap();
+            }
+            there
+        });
+        for number in 0..2 {
+            here.send(&message(number)).unwrap();
+            assert_eq!(read(here.recv().unwrap()), message(number));
+        }
+        let _there = other.join();
+    });
+}
