@@ -36,7 +36,10 @@ struct Subject {
 fn main() -> Result<ExitCode> {
     let mut signals = Signals::hold()?;
     let (mut subjects, mut gates) = (Vec::new(), Vec::new());
-    let both = |m: &&Mechanism| m.patterns == Pattern::ALL;
+    let both = |m: &&Mechanism| {
+        let patterns = [Pattern::RoundTrip, Pattern::Stream];
+        patterns.iter().all(|pattern| m.patterns.contains(pattern))
+    };
     for size in SIZES {
         for mechanism in ALL.iter().filter(both) {
             if let Some((subject, gate)) = start(mechanism, size)? {

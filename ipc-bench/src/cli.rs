@@ -41,7 +41,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// What the two processes do: round-trip, stream, paced, idle, stall
+    /// What the two processes do: round-trip, stream, batch, in-place, paced, idle, stall
     #[arg(
         long,
         value_delimiter = ',',
@@ -127,7 +127,8 @@ impl Options {
         };
         if plan.cells().is_empty() {
             return Err(
-                "nothing to measure: raw-cacheline has round trips only, raw-memcpy a stream"
+                "nothing to measure: raw-cacheline has round trips only, raw-memcpy a stream, only \
+                 mechanisms have batches, and only rings are written in place"
                     .into(),
             );
         }

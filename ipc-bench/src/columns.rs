@@ -26,6 +26,18 @@ pub(crate) fn titles(pattern: Pattern) -> &'static [(&'static str, bool)] {
             ("MiB/s", false),
             ("of floor", true),
         ],
+        Pattern::Batch => &[
+            ("in batches: msg/s", true),
+            ("MiB/s", false),
+            ("of floor", true),
+        ],
+        Pattern::InPlace => &[
+            ("in place: p50", true),
+            ("p99", false),
+            ("p99.9", false),
+            ("max", false),
+            ("of floor", true),
+        ],
         Pattern::Paced => &[
             ("paced: p50", true),
             ("p99", false),
@@ -58,8 +70,8 @@ impl Columns<'_> {
     /// Adds what stands below the pattern's [`titles`].
     pub(crate) fn fill(&self, pattern: Pattern, cells: &mut Vec<String>) {
         match pattern {
-            Pattern::RoundTrip => self.round_trip(cells),
-            Pattern::Stream => self.stream(cells),
+            Pattern::RoundTrip | Pattern::InPlace => self.round_trip(cells),
+            Pattern::Stream | Pattern::Batch => self.stream(cells),
             Pattern::Paced => self.paced(cells),
             Pattern::Idle => self.with_spread(cells, &cpu(&self.own), time_unit),
             Pattern::Stall => self.stall(cells),

@@ -6,11 +6,11 @@ use ipc_core::{Duplex, Receiver, Sender};
 use ipc_fifo::FifoOptions;
 use ipc_msgqueue::QueueOptions;
 use ipc_pipe::PipeOptions;
-use ipc_shm::ShmOptions;
+use ipc_shm::{ShmOptions, ShmSender};
 use ipc_socket::{Kind, SocketOptions};
 
 use crate::Result;
-use crate::cells::{Ends, Pair};
+use crate::cells::{Ends, InPlace, InPlacePair, Pair};
 use crate::floors;
 use crate::placement::Placement;
 use crate::plan::{Cell, Pattern, Polling};
@@ -47,6 +47,8 @@ pub enum Floor {
 /// The longest message that default buffers surely carry; beyond it a row asks for more.
 const DEFAULT_RING: usize = (512 << 10) - 16;
 const DEFAULT_PACKET: usize = 128 << 10;
+/// In place the ring of one this long is two messages: no more memory than is needed is touched.
+const LARGE_IN_PLACE: usize = 64 << 10;
 
 /// All of them: each mechanism, then its floors.
 pub static ALL: &[Mechanism] = &[
@@ -72,22 +74,21 @@ pub static ALL: &[Mechanism] = &[
     ),
     floor("raw-sysv", "msgsnd(2) and msgrcv(2)", floors::sysv),
     Mechanism {
-        asks: |cell| (cell.size > DEFAULT_RING).then(|| "rings of two messages".to_owned()),
+        patterns: Pattern::ALL,
+        asks: rings_of_two,
         ..mechanism(
             "shm",
             "ipc-shm: two rings in shared memory",
             RINGS,
             |cell| {
-                let options = ShmOptions::new().spin(cell.policy());
-                pair(match cell.size {
-                    0..=DEFAULT_RING => options.pair(),
-                    size => options.max_len(size).pair(),
-                })
+                let pair = Pair::new(shm(cell).pair()?);
+                Ok(Box::new(InPlacePair(pair)))
             },
         )
     },
     Mechanism {
         spin: always,
+        patterns: RING_FLOOR,
         ..floor(
             "raw-ring",
             "a textbook ring in shared memory, spinning",
@@ -96,10 +97,19 @@ pub static ALL: &[Mechanism] = &[
     },
     Mechanism {
         spin: never,
+        patterns: RING_FLOOR,
         ..floor(
             "raw-futex-ring",
             "the same ring, sleeping at once",
             floors::futex_ring,
+        )
+    },
+    Mechanism {
+        spin: always,
+        ..floor(
+            "raw-ring-copy",
+            "the spinning ring, each message copied in and out",
+            floors::copying_ring,
         )
     },
     mechanism(
@@ -156,6 +166,32 @@ pub static ALL: &[Mechanism] = &[
     },
 ];
 
+/// What all pairs of a sender and a receiver can do, ..
+const FLOOR: &[Pattern] = &[
+    Pattern::RoundTrip,
+    Pattern::Stream,
+    Pattern::Paced,
+    Pattern::Idle,
+    Pattern::Stall,
+];
+/// .. those that have batches of their own, ..
+const MECHANISM: &[Pattern] = &[
+    Pattern::RoundTrip,
+    Pattern::Stream,
+    Pattern::Batch,
+    Pattern::Paced,
+    Pattern::Idle,
+    Pattern::Stall,
+];
+/// .. and rings, in which a message can be written in place.
+const RING_FLOOR: &[Pattern] = &[
+    Pattern::RoundTrip,
+    Pattern::Stream,
+    Pattern::InPlace,
+    Pattern::Paced,
+    Pattern::Idle,
+    Pattern::Stall,
+];
 const RINGS: Floor = Floor::Ring("raw-ring", "raw-futex-ring");
 
 /// The one of this name.
@@ -197,7 +233,7 @@ const fn mechanism(
     Mechanism {
         name,
         about,
-        patterns: Pattern::ALL,
+        patterns: MECHANISM,
         floor,
         spin: Some,
         asks: |_| None,
@@ -212,6 +248,7 @@ const fn floor(
 ) -> Mechanism {
     Mechanism {
         spin: polled_or_not,
+        patterns: FLOOR,
         ..mechanism(name, about, Floor::Itself, connect)
     }
 }
@@ -227,6 +264,29 @@ fn always(_: Polling) -> Option<Polling> {
 
 fn never(_: Polling) -> Option<Polling> {
     None
+}
+
+/// Rings as they come, if that is enough.
+fn shm(cell: &Cell) -> ShmOptions {
+    let options = ShmOptions::new().spin(cell.policy());
+    match rings_of_two(cell) {
+        None => options,
+        Some(_) => options.max_len(cell.size),
+    }
+}
+
+fn rings_of_two(cell: &Cell) -> Option<String> {
+    let large = cell.pattern == Pattern::InPlace && cell.size >= LARGE_IN_PLACE;
+    (large || cell.size > DEFAULT_RING).then(|| "rings of two messages".to_owned())
+}
+
+impl InPlace for ShmSender {
+    #[inline]
+    fn send_with(&mut self, len: usize, write: impl FnOnce(&mut [u8])) -> ipc_core::Result<()> {
+        let mut loan = self.loan(len)?;
+        write(&mut loan);
+        loan.send()
+    }
 }
 
 /// The ends that a `pair()` made.

@@ -17,6 +17,10 @@ pub enum Pattern {
     RoundTrip,
     /// One message after the other, one way.
     Stream,
+    /// The same, many messages a call.
+    Batch,
+    /// There and back, written and read where the other end sees it, and barely touched.
+    InPlace,
     /// So many messages a second, one way.
     Paced,
     /// Nothing: both ends wait.
@@ -154,6 +158,8 @@ impl Pattern {
     pub const ALL: &[Pattern] = &[
         Pattern::RoundTrip,
         Pattern::Stream,
+        Pattern::Batch,
+        Pattern::InPlace,
         Pattern::Paced,
         Pattern::Idle,
         Pattern::Stall,
@@ -164,6 +170,8 @@ impl Pattern {
         match self {
             Pattern::RoundTrip => "round-trip",
             Pattern::Stream => "stream",
+            Pattern::Batch => "batch",
+            Pattern::InPlace => "in-place",
             Pattern::Paced => "paced",
             Pattern::Idle => "idle",
             Pattern::Stall => "stall",

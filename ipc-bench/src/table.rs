@@ -112,7 +112,9 @@ impl<'a> Table<'a> {
     fn subjects(&self) -> Vec<(&'static Mechanism, Option<Polling>)> {
         let mut subjects = Vec::new();
         for &mechanism in &self.plan.mechanisms {
-            for row in self.here().filter(|row| row.mechanism == mechanism.name) {
+            let own = |row: &&Row| row.mechanism == mechanism.name;
+            let shown = |row: &&Row| self.plan.patterns.contains(&row.pattern);
+            for row in self.here().filter(own).filter(shown) {
                 if !subjects
                     .iter()
                     .any(|&(m, s): &(&Mechanism, _)| m.name == row.mechanism && s == row.spin)
@@ -124,7 +126,8 @@ impl<'a> Table<'a> {
         subjects
     }
 
-    /// The rows of a mechanism's floor: the polled one for ends that always poll, if there is one.
+    /// The rows of a mechanism's floor: the polled one for ends that always poll, if there is one. A
+    /// floor without batches is compared one message by one.
     fn floor(&self, of: &Mechanism, pattern: Pattern, spin: Option<Polling>) -> Repetitions<'a> {
         let Some(name) = of.floor_of(self.placement, spin) else {
             return Vec::new();
@@ -135,7 +138,13 @@ impl<'a> Table<'a> {
         } else {
             [None, always]
         };
-        let found = order.map(|spin| self.repetitions(name, pattern, spin));
+        let patterns: &[Pattern] = match pattern {
+            Pattern::Batch => &[Pattern::Batch, Pattern::Stream],
+            _ => &[pattern],
+        };
+        let found = patterns
+            .iter()
+            .flat_map(|&pattern| order.map(|spin| self.repetitions(name, pattern, spin)));
         found
             .into_iter()
             .find(|rows| !rows.is_empty())
@@ -158,10 +167,9 @@ impl<'a> Table<'a> {
     }
 
     fn here(&self) -> impl Iterator<Item = &'a Row> + use<'a> {
-        let (plan, placement, size) = (self.plan, self.placement, self.size);
+        let (placement, size) = (self.placement, self.size);
         self.rows
             .iter()
             .filter(move |row| row.placement == placement && row.size == size)
-            .filter(|row| plan.patterns.contains(&row.pattern))
     }
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-const ALL: [&str; 17] = [
+const ALL: [&str; 18] = [
     "pipe",
     "fifo",
     "msgqueue",
@@ -19,6 +19,7 @@ const ALL: [&str; 17] = [
     "raw-sysv",
     "raw-ring",
     "raw-futex-ring",
+    "raw-ring-copy",
     "raw-unix",
     "raw-seqpacket",
     "raw-tcp",
@@ -289,6 +290,38 @@ fn idle_ends_and_stalls_have_their_figures() {
     }
 }
 
+fn batches_are_compared_with_one_by_one() {
+    let mechanisms = ["pipe", "raw-pipe", "shm", "raw-ring", "seqpacket"];
+    let patterns = ["--pattern", "batch,stream", "--size", "64,64k"];
+    let (table, json) = measure(&[&mechanisms[..], &patterns].concat());
+    assert_eq!(json["failed"], Value::Array(Vec::new()));
+    let batch = |row: &&Value| row["pattern"] == "batch";
+    let measured = rows(&json).iter().filter(batch);
+    let measured: Vec<_> = measured.map(|row| &row["mechanism"]).collect();
+    let both = ["pipe", "shm", "seqpacket"];
+    assert_eq!(measured, [both, both].concat());
+    // A ratio to the floor's stream stands behind its batches, and one behind its own stream.
+    let shm = table.lines().find(|line| line.starts_with("shm"));
+    let numbers = shm.unwrap().split_whitespace();
+    let numbers = numbers.filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    assert_eq!(numbers.count(), 6, "{table}");
+}
+
+fn in_place_is_for_those_that_lend() {
+    let arguments = ["--pattern", "in-place", "--size", "8,64,64k"];
+    let (table, json) = measure(&arguments);
+    assert_eq!(json["failed"], Value::Array(Vec::new()));
+    let measured: Vec<_> = rows(&json).iter().map(|row| &row["mechanism"]).collect();
+    let lend = ["shm", "raw-ring", "raw-futex-ring"];
+    assert_eq!(measured, [lend, lend, lend].concat());
+    assert!(rows(&json).iter().all(|row| row["mean_ns"].is_f64()));
+    assert!(table.contains("shm at 64 KiB: asks for rings of two messages"));
+    let (_, json) = measure(&["shm", "--pattern", "in-place", "--verify", "full"]);
+    assert_eq!(rows(&json).len(), 3);
+    let text = refused(&["run", "pipe", "--pattern", "in-place"], 1);
+    assert!(text.contains("nothing to measure"), "{text}");
+}
+
 ipc_core::cases! {
     list_names_everything,
     unknown_mechanism_is_refused_with_the_list,
@@ -305,4 +338,6 @@ ipc_core::cases! {
     what_is_asked_for_is_said,
     paced_messages_keep_their_rate_and_are_compared_with_sleeping_at_once,
     idle_ends_and_stalls_have_their_figures,
+    batches_are_compared_with_one_by_one,
+    in_place_is_for_those_that_lend,
 }

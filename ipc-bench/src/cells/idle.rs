@@ -4,10 +4,9 @@ use std::thread;
 
 use ipc_core::{Receiver, Sender, Wait};
 
-use super::round_trip::warm_up;
+use super::round_trip::{Sent, warm_up};
 use super::{Figures, Part, cpu_time};
 use crate::Result;
-use crate::payload::{Incoming, Outgoing};
 use crate::plan::Cell;
 
 /// Waits for the echo of a message that a second thread sends when the cell's time is over.
@@ -16,22 +15,21 @@ pub(super) fn drive<S: Sender + Send, R: Receiver>(
     receiver: &mut R,
     cell: &Cell,
 ) -> Result<Part> {
-    let mut out = Outgoing::new(cell.size);
-    let mut incoming = Incoming::new(cell.size, cell.verify);
-    warm_up(sender, receiver, &mut out, &mut incoming, cell)?;
+    let mut trip = Sent::new(sender, receiver, cell);
+    warm_up(&mut trip, cell)?;
 
-    let end = out.end();
+    let end = trip.out.end();
     thread::scope(|scope| {
         let alarm = scope.spawn(|| {
             thread::sleep(cell.time);
-            sender.send(&end)
+            trip.sender.send(&end)
         });
         let cpu = cpu_time()?;
-        let echoed = receiver.recv_wait(Wait::Forever);
+        let echoed = trip.receiver.recv_wait(Wait::Forever);
         let cpu = cpu_time()?.saturating_sub(cpu);
         alarm.join().map_err(|_| "the second thread panicked")??;
         echoed?;
-        incoming.check(receiver.message())?;
+        trip.incoming.check(trip.receiver.message())?;
         Ok(Part {
             cpu,
             figures: Some(Figures {

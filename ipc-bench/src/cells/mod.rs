@@ -1,6 +1,8 @@
 //! What the two processes of a cell do: one drives and measures, the other is its peer.
 
+mod batch;
 mod idle;
+mod in_place;
 mod latencies;
 mod paced;
 mod round_trip;
@@ -17,12 +19,14 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::plan::{Cell, Pattern};
 
+pub use in_place::{InPlace, InPlacePair};
 pub use latencies::Latency;
+use round_trip::Sent;
 
 /// Which of the two processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The one that measures: it begins a round trip, and receives a stream.
+    /// The one that measures: it begins a round trip, and receives what goes one way.
     Driver,
     /// The other one.
     Peer,
@@ -80,6 +84,16 @@ pub struct Pair<S, R> {
     peer: (S, R),
 }
 
+impl<S, R> Pair<S, R> {
+    fn end(&mut self, role: Role) -> (&mut S, &mut R) {
+        let (sender, receiver) = match role {
+            Role::Driver => &mut self.driver,
+            Role::Peer => &mut self.peer,
+        };
+        (sender, receiver)
+    }
+}
+
 impl<S: Sender, R: Receiver> Pair<S, R> {
     /// Of a toolkit's pair.
     pub fn new((driver, peer): (Duplex<S, R>, Duplex<S, R>)) -> Self {
@@ -100,18 +114,12 @@ impl<S: Sender, R: Receiver> Pair<S, R> {
 
 impl<S: Sender + Send, R: Receiver> Ends for Pair<S, R> {
     fn play(&mut self, role: Role, cell: &Cell) -> Result<Part> {
-        let (sender, receiver) = match role {
-            Role::Driver => &mut self.driver,
-            Role::Peer => &mut self.peer,
-        };
+        let (sender, receiver) = self.end(role);
         play_end(sender, receiver, role, cell)
     }
 
     fn halves(&mut self, role: Role) -> Option<(&mut dyn Sender, &mut dyn Receiver)> {
-        let (sender, receiver) = match role {
-            Role::Driver => &mut self.driver,
-            Role::Peer => &mut self.peer,
-        };
+        let (sender, receiver) = self.end(role);
         Some((sender, receiver))
     }
 }
@@ -125,7 +133,9 @@ fn play_end<S: Sender + Send, R: Receiver>(
     cell: &Cell,
 ) -> Result<Part> {
     match (cell.pattern, role) {
-        (Pattern::RoundTrip, Role::Driver) => round_trip::drive(sender, receiver, cell),
+        (Pattern::RoundTrip, Role::Driver) => {
+            round_trip::drive(Sent::new(sender, receiver, cell), cell)
+        }
         (Pattern::RoundTrip | Pattern::Idle, Role::Peer) => {
             round_trip::echo(sender, receiver, cell)
         }
@@ -136,6 +146,9 @@ fn play_end<S: Sender + Send, R: Receiver>(
         (Pattern::Idle, Role::Driver) => idle::drive(sender, receiver, cell),
         (Pattern::Stall, Role::Driver) => stall::drive(sender, receiver, cell),
         (Pattern::Stall, Role::Peer) => stall::echo(sender, receiver, cell),
+        (Pattern::Batch, Role::Driver) => batch::receive(receiver, cell),
+        (Pattern::Batch, Role::Peer) => batch::send(sender, cell),
+        (Pattern::InPlace, _) => Err("it lends no room to write a message in place".into()),
     }
 }
 
@@ -181,6 +194,14 @@ mod tests {
         }
     }
 
+    impl InPlace for FaultySender {
+        fn send_with(&mut self, len: usize, write: impl FnOnce(&mut [u8])) -> ipc_core::Result<()> {
+            let mut msg = vec![0; len];
+            write(&mut msg);
+            self.send(&msg)
+        }
+    }
+
     impl Receiver for PlainReceiver {
         fn recv_wait(&mut self, _: Wait) -> ipc_core::Result<()> {
             self.1 = self.0.recv().map_err(|_| Error::Disconnected)?;
@@ -214,7 +235,12 @@ mod tests {
             let cell = cell.clone();
             thread::spawn(move || {
                 let (mut sender, mut receiver) = (sender, receiver);
-                play_end(&mut sender, &mut receiver, role, &cell).map_err(|e| e.to_string())
+                let (sender, receiver) = (&mut sender, &mut receiver);
+                let part = match cell.pattern {
+                    Pattern::InPlace => in_place::play(sender, receiver, role, &cell),
+                    _ => play_end(sender, receiver, role, &cell),
+                };
+                part.map_err(|error| error.to_string())
             })
         };
         let peer = part(pair.peer, Role::Peer);
@@ -235,7 +261,7 @@ mod tests {
             let part = play(pattern, Verify::Sample, |_, _| {}).unwrap();
             let figures = part.figures.unwrap();
             assert!(figures.count > 0);
-            let timed = !matches!(pattern, Pattern::Stream | Pattern::Idle);
+            let timed = !matches!(pattern, Pattern::Stream | Pattern::Batch | Pattern::Idle);
             assert_eq!(figures.latency.is_some(), timed);
             assert_eq!(figures.late.is_some(), pattern == Pattern::Stall);
         }
@@ -253,7 +279,9 @@ mod tests {
             (|n, msg| msg[30] ^= u8::from(n == 2), "byte 30"),
         ];
         for &pattern in Pattern::ALL {
-            for (fault, found) in faults {
+            // Of a message in place nobody looks at byte 30, unless asked to.
+            let sampled = faults.len() - usize::from(pattern == Pattern::InPlace);
+            for &(fault, found) in &faults[..sampled] {
                 let error = play(pattern, Verify::Sample, fault).unwrap_err();
                 assert!(
                     error.contains("corrupt") && error.contains(found),

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use ipc_core::{Receiver, Sender, Wait};
 
 use super::latencies::Latencies;
-use super::round_trip::warm_up;
+use super::round_trip::{Sent, Trip, warm_up};
 use super::{Figures, Part, cpu_time};
 use crate::Result;
-use crate::payload::{Incoming, Kind, Outgoing};
+use crate::payload::{Incoming, Kind};
 use crate::plan::Cell;
 
 /// How long an end is busy: longer than ends that poll keep polling.
@@ -31,15 +31,8 @@ pub(super) fn drive<S: Sender, R: Receiver>(
     receiver: &mut R,
     cell: &Cell,
 ) -> Result<Part> {
-    let mut out = Outgoing::new(cell.size);
-    let mut incoming = Incoming::new(cell.size, cell.verify);
-    warm_up(sender, receiver, &mut out, &mut incoming, cell)?;
-    let mut driver = Driver {
-        sender,
-        receiver,
-        out,
-        incoming,
-    };
+    let mut driver = Sent::new(sender, receiver, cell);
+    warm_up(&mut driver, cell)?;
 
     let (mut latencies, mut late) = (Latencies::new(), 0);
     let (start, cpu) = (Instant::now(), cpu_time()?);
@@ -98,14 +91,7 @@ pub(super) fn echo<S: Sender, R: Receiver>(
     })
 }
 
-struct Driver<'a, S, R> {
-    sender: &'a mut S,
-    receiver: &'a mut R,
-    out: Outgoing,
-    incoming: Incoming,
-}
-
-impl<S: Sender, R: Receiver> Driver<'_, S, R> {
+impl<S: Sender, R: Receiver> Sent<'_, S, R> {
     /// The median of some round trips.
     fn calm(&mut self) -> Result<Duration> {
         let (start, mut times) = (Instant::now(), Vec::new());
@@ -131,24 +117,23 @@ impl<S: Sender, R: Receiver> Driver<'_, S, R> {
 
     fn round_trip(&mut self) -> Result<Duration> {
         let start = Instant::now();
-        self.sender.send(self.out.advance())?;
-        self.receiver.recv_wait(Wait::Forever)?;
+        self.make(Kind::Message)?;
         let time = start.elapsed();
-        self.incoming.check(self.receiver.message())?;
+        self.check()?;
         Ok(time)
     }
 
     /// Has the peer be busy; when that was over, but for the message's way.
     fn stall_peer(&mut self) -> Result<Instant> {
         let start = Instant::now();
-        self.sender.send(&self.out.mark())?;
-        self.incoming.check(self.receiver.recv()?)?;
+        self.make(Kind::Mark)?;
+        self.check()?;
         Ok(start + STALL)
     }
 
     fn end(&mut self) -> Result<()> {
-        self.sender.send(&self.out.end())?;
-        self.incoming.check(self.receiver.recv()?)?;
+        self.make(Kind::End)?;
+        self.check()?;
         Ok(())
     }
 }

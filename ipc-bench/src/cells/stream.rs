@@ -10,8 +10,8 @@ use crate::payload::{Incoming, Kind, Outgoing};
 use crate::plan::Cell;
 
 /// So many bytes are sent between looks at the clock.
-const BYTES_PER_LOOK: usize = 1 << 20;
-const MESSAGES_PER_LOOK: usize = 1024;
+pub(super) const BYTES_PER_LOOK: usize = 1 << 20;
+pub(super) const MESSAGES_PER_LOOK: usize = 1024;
 
 /// Sends for the cell's time, then the end mark.
 pub(super) fn send<S: Sender>(sender: &mut S, cell: &Cell) -> Result<Part> {

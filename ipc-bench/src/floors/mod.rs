@@ -4,6 +4,7 @@
 //! A floor carries messages of one length, known to both ends, and always waits: it has no framing,
 //! no deadline, no notice of death. It keeps the kernel's defaults.
 
+mod copy;
 mod line;
 mod memcpy;
 mod ring;
@@ -12,6 +13,6 @@ mod sysv;
 
 pub(crate) use line::line;
 pub(crate) use memcpy::memcpy;
-pub(crate) use ring::{futex_ring, ring};
+pub(crate) use ring::{copying_ring, futex_ring, ring};
 pub(crate) use stream::{fifo, pipe, seqpacket, tcp, unix};
 pub(crate) use sysv::sysv;

@@ -1,18 +1,20 @@
 //! The textbook ring between one sender and one receiver: slots of one size, each side with its own
-//! index and a cached copy of the other's, messages copied in and read in place.
+//! index and a cached copy of the other's, messages copied in, and read in place or copied out.
 //!
 //! It spins, or, the futex ring, sleeps at once; it notices no death and trusts its peer.
 #![allow(unsafe_code)]
 
 use std::hint;
 use std::ptr::NonNull;
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use ipc_core::{Error, Receiver, Sender, Wait};
 
+use super::copy::copy;
 use crate::Result;
-use crate::cells::{Ends, Pair};
+use crate::cells::{Ends, InPlace, InPlacePair, Pair};
 use crate::plan::Cell;
 use crate::sys::{self, SharedMemory};
 
@@ -24,14 +26,28 @@ const HEADER: usize = 8;
 
 /// Spins on both sides.
 pub(crate) fn ring(cell: &Cell) -> Result<Box<dyn Ends>> {
-    let channel = || channel::<false>(cell.size);
-    Ok(Box::new(Pair::of_channels(channel()?, channel()?)))
+    in_place::<false>(cell)
 }
 
 /// Sleeps at once on both sides.
 pub(crate) fn futex_ring(cell: &Cell) -> Result<Box<dyn Ends>> {
-    let channel = || channel::<true>(cell.size);
+    in_place::<true>(cell)
+}
+
+/// Spins on both sides, and a message is copied into memory of the receiver's own.
+pub(crate) fn copying_ring(cell: &Cell) -> Result<Box<dyn Ends>> {
+    let channel = || -> Result<_> {
+        let (sender, ring) = channel::<false>(cell.size)?;
+        let (buffer, len) = (vec![0; sender.max_len()], 0);
+        Ok((sender, CopyingReceiver { ring, buffer, len }))
+    };
     Ok(Box::new(Pair::of_channels(channel()?, channel()?)))
+}
+
+fn in_place<const SLEEPS: bool>(cell: &Cell) -> Result<Box<dyn Ends>> {
+    let channel = || channel::<SLEEPS>(cell.size);
+    let pair = Pair::of_channels(channel()?, channel()?);
+    Ok(Box::new(InPlacePair(pair)))
 }
 
 fn channel<const SLEEPS: bool>(size: usize) -> Result<(RingSender<SLEEPS>, RingReceiver<SLEEPS>)> {
@@ -40,7 +56,8 @@ fn channel<const SLEEPS: bool>(size: usize) -> Result<(RingSender<SLEEPS>, RingR
     let slots = slots.max(MIN_SLOTS);
     let memory = SharedMemory::new(size_of::<Shared>() + slots * stride)?;
     let ring = Ring {
-        memory: Arc::new(memory),
+        start: memory.start(),
+        _memory: Arc::new(memory),
         mask: slots as u64 - 1,
         stride,
     };
@@ -53,7 +70,7 @@ fn channel<const SLEEPS: bool>(size: usize) -> Result<(RingSender<SLEEPS>, RingR
         ring,
         head: 0,
         tail: 0,
-        holds: false,
+        message: None,
     };
     Ok((sender, receiver))
 }
@@ -75,17 +92,21 @@ struct Line<T>(T);
 
 #[derive(Clone, Debug)]
 struct Ring {
-    memory: Arc<SharedMemory>,
+    start: NonNull<u8>,
     mask: u64,
     stride: usize,
+    _memory: Arc<SharedMemory>,
 }
+
+// SAFETY: shared memory is bound to no thread.
+unsafe impl Send for Ring {}
 
 impl Ring {
     #[inline]
     fn shared(&self) -> &Shared {
         // SAFETY: the page-aligned memory begins with a `Shared`, for which zeroes are valid, and
         // which is atomics only.
-        unsafe { self.memory.start().cast().as_ref() }
+        unsafe { self.start.cast().as_ref() }
     }
 
     /// The slot of index `at`: its header, then room for a message.
@@ -94,7 +115,7 @@ impl Ring {
         #[expect(clippy::cast_possible_truncation)] // 64-bit only
         let offset = size_of::<Shared>() + (at & self.mask) as usize * self.stride;
         // SAFETY: the memory has `mask + 1` slots of `stride` bytes behind `Shared`.
-        unsafe { self.memory.start().add(offset) }
+        unsafe { self.start.add(offset) }
     }
 }
 
@@ -105,10 +126,11 @@ struct RingSender<const SLEEPS: bool> {
     head: u64,
 }
 
-impl<const SLEEPS: bool> Sender for RingSender<SLEEPS> {
+impl<const SLEEPS: bool> RingSender<SLEEPS> {
+    /// Waits until the next slot is free: it is the sender's until it is published.
     #[inline]
-    fn send_wait(&mut self, msg: &[u8], _: Wait) -> ipc_core::Result<()> {
-        let (len, max) = (msg.len(), self.max_len());
+    fn slot_for(&mut self, len: usize) -> ipc_core::Result<NonNull<u8>> {
+        let max = self.max_len();
         if len > max {
             let limit = "ring capacity";
             return Err(Error::TooLarge { len, max, limit });
@@ -118,17 +140,28 @@ impl<const SLEEPS: bool> Sender for RingSender<SLEEPS> {
             let full = self.tail - self.ring.mask - 1;
             self.head = await_change::<SLEEPS>(&shared.head.0, full, &shared.sender_sleeps.0);
         }
-        let slot = self.ring.slot(self.tail);
-        // SAFETY: the slot is aligned to 8, has room for a header and `max_len` bytes, and is the
-        // sender's until the tail is published: the receiver's index has passed it.
-        unsafe {
-            slot.cast::<usize>().write(len);
-            slot.add(HEADER)
-                .copy_from_nonoverlapping(NonNull::from(msg).cast(), len);
-        }
+        Ok(self.ring.slot(self.tail))
+    }
+
+    #[inline]
+    fn publish(&mut self) {
         self.tail += 1;
+        let shared = self.ring.shared();
         shared.tail.0.store(self.tail, Ordering::Release);
         wake::<SLEEPS>(&shared.receiver_sleeps.0);
+    }
+}
+
+impl<const SLEEPS: bool> Sender for RingSender<SLEEPS> {
+    #[inline]
+    fn send_wait(&mut self, msg: &[u8], _: Wait) -> ipc_core::Result<()> {
+        let slot = self.slot_for(msg.len())?;
+        // SAFETY: the slot is aligned to 8 and has room for a header and `max_len` bytes.
+        unsafe {
+            slot.cast::<usize>().write(msg.len());
+            copy(msg, slot.add(HEADER));
+        }
+        self.publish();
         Ok(())
     }
 
@@ -138,44 +171,96 @@ impl<const SLEEPS: bool> Sender for RingSender<SLEEPS> {
     }
 }
 
+impl<const SLEEPS: bool> InPlace for RingSender<SLEEPS> {
+    #[inline]
+    fn send_with(&mut self, len: usize, write: impl FnOnce(&mut [u8])) -> ipc_core::Result<()> {
+        let slot = self.slot_for(len)?;
+        // SAFETY: as above; the slot's bytes were zeroed once and are nobody else's now.
+        unsafe {
+            slot.cast::<usize>().write(len);
+            write(slice::from_raw_parts_mut(slot.add(HEADER).as_ptr(), len));
+        }
+        self.publish();
+        Ok(())
+    }
+}
+
 struct RingReceiver<const SLEEPS: bool> {
     ring: Ring,
     head: u64,
     /// What the sender's index was when last looked at.
     tail: u64,
-    /// Whether there is a current message: the one at `head - 1`, not yet given back.
-    holds: bool,
+    /// The current one, at `head - 1`, not yet given back.
+    message: Option<NonNull<[u8]>>,
+}
+
+// SAFETY: the message lies in the ring's memory, which goes with the receiver.
+unsafe impl<const SLEEPS: bool> Send for RingReceiver<SLEEPS> {}
+
+impl<const SLEEPS: bool> RingReceiver<SLEEPS> {
+    #[inline]
+    fn give_back(&mut self) {
+        if self.message.take().is_some() {
+            let shared = self.ring.shared();
+            shared.head.0.store(self.head, Ordering::Release);
+            wake::<SLEEPS>(&shared.sender_sleeps.0);
+        }
+    }
 }
 
 impl<const SLEEPS: bool> Receiver for RingReceiver<SLEEPS> {
     #[inline]
     fn recv_wait(&mut self, _: Wait) -> ipc_core::Result<()> {
-        let shared = self.ring.shared();
-        if self.holds {
-            shared.head.0.store(self.head, Ordering::Release);
-            wake::<SLEEPS>(&shared.sender_sleeps.0);
-        }
+        self.give_back();
         if self.head == self.tail {
+            let shared = self.ring.shared();
             self.tail =
                 await_change::<SLEEPS>(&shared.tail.0, self.head, &shared.receiver_sleeps.0);
         }
+        let slot = self.ring.slot(self.head);
+        // SAFETY: the tail has passed this slot, so that its sender has written header and message.
+        let message = unsafe {
+            let len = slot.cast::<usize>().read();
+            NonNull::slice_from_raw_parts(slot.add(HEADER), len)
+        };
+        self.message = Some(message);
         self.head += 1;
-        self.holds = true;
         Ok(())
     }
 
     #[inline]
     fn message(&self) -> &[u8] {
-        if !self.holds {
-            return &[];
+        match &self.message {
+            // SAFETY: its sender touches the slot no more until the next receive publishes the head.
+            Some(message) => unsafe { message.as_ref() },
+            None => &[],
         }
-        let slot = self.ring.slot(self.head - 1);
-        // SAFETY: the tail has passed this slot, so that its sender has written header and message,
-        // and touches neither until the head is published by the next receive.
-        unsafe {
-            let len = slot.cast::<usize>().read();
-            NonNull::slice_from_raw_parts(slot.add(HEADER), len).as_ref()
-        }
+    }
+}
+
+/// Copies out, and gives the slot back at once.
+struct CopyingReceiver {
+    ring: RingReceiver<false>,
+    buffer: Vec<u8>,
+    len: usize,
+}
+
+impl Receiver for CopyingReceiver {
+    #[inline]
+    fn recv_wait(&mut self, wait: Wait) -> ipc_core::Result<()> {
+        self.ring.recv_wait(wait)?;
+        let message = self.ring.message();
+        self.len = message.len();
+        let room = NonNull::from(&mut self.buffer[..self.len]);
+        // SAFETY: the room is as long as the message, and memory of this process alone.
+        unsafe { copy(message, room.cast()) };
+        self.ring.give_back();
+        Ok(())
+    }
+
+    #[inline]
+    fn message(&self) -> &[u8] {
+        &self.buffer[..self.len]
     }
 }
 

@@ -120,12 +120,13 @@ impl Incoming {
 /// A message that is not what was sent.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Corrupt {
-    sequence: u64,
-    fault: Fault,
+    pub(super) sequence: u64,
+    pub(super) fault: Fault,
 }
 
+/// What came, and what was expected.
 #[derive(Debug, PartialEq, Eq)]
-enum Fault {
+pub(super) enum Fault {
     Sequence(u64),
     Length(usize, usize),
     Byte(usize, u8, u8),

@@ -5,11 +5,15 @@
 //! its receiver three loads, whatever its size, and yet a message that is lost, doubled, cut, torn or
 //! stale is seen.
 
+mod batch;
 mod incoming;
 mod outgoing;
+mod touched;
 
+pub use batch::{Batches, batch_of};
 pub use incoming::{Corrupt, Incoming, Kind};
 pub use outgoing::Outgoing;
+pub use touched::Touched;
 
 /// The shortest message: a sequence number.
 pub const MIN_SIZE: usize = 8;
@@ -45,11 +49,16 @@ fn message(sequence: u64, size: usize) -> Vec<u8> {
 /// Where a message's roving byte is, and what it and the last byte are.
 #[inline]
 fn spot(sequence: u64, len: usize) -> (usize, u8) {
-    let hash = sequence.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let hash = hash(sequence);
     // The upper half scales to the place without a division; lengths are far below 2^32.
     let place = ((hash >> 32) * (len as u64 - 8)) >> 32;
     #[expect(clippy::cast_possible_truncation)] // a byte is wanted, and a place under `len`
     (8 + place as usize, (hash >> 24) as u8)
+}
+
+#[inline]
+fn hash(sequence: u64) -> u64 {
+    sequence.wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 /// A message's bytes where nothing is stamped.
