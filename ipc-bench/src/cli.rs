@@ -68,7 +68,7 @@ pub(crate) struct Options {
     #[arg(
         long,
         value_name = "SECONDS",
-        default_value = "0.4",
+        default_value = "0.35",
         value_parser = parse_time,
         allow_negative_numbers = true // to refuse them by their range
     )]

@@ -105,6 +105,15 @@ pub static ALL: &[Mechanism] = &[
         )
     },
     Mechanism {
+        asks: rings_of_two,
+        ..mechanism(
+            "shm-untrusted",
+            "ipc-shm: the same to a peer that may be hostile",
+            Floor::Ring("raw-ring-copy", "raw-futex-ring"),
+            |cell| pair(shm(cell).untrusted().pair()),
+        )
+    },
+    Mechanism {
         spin: always,
         ..floor(
             "raw-ring-copy",

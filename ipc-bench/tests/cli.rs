@@ -6,11 +6,12 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-const ALL: [&str; 18] = [
+const ALL: [&str; 19] = [
     "pipe",
     "fifo",
     "msgqueue",
     "shm",
+    "shm-untrusted",
     "unix",
     "seqpacket",
     "tcp",
