@@ -4,11 +4,15 @@
 //! message costs well under one; on a shared processor every look delays the peer. So the policy
 //! learns from success. Its figures come from measurements, given in `DESIGN.md`.
 
+mod habit;
+
 use std::hint;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::{Result, Wait};
+pub(crate) use habit::Backoff;
+use habit::Habit;
 
 /// Whether a waiting half polls before it sleeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,16 +36,8 @@ pub enum Look {
     Call,
 }
 
-/// The longest poll before a sleep: above two wake-ups, so that two polling ends can meet again.
-const MAX: Duration = Duration::from_micros(50);
-/// A budget under this is none.
-const MIN: Duration = Duration::from_micros(2);
-/// The poll that follows a wake-up, where there is no budget.
-const AFTERGLOW: Duration = Duration::from_micros(4);
-/// The longest wait that a probe tries to catch.
-const PROBED: Duration = Duration::from_micros(100);
-/// A failed probe is paid for by this many times its length without another.
-const PROBE_COST: u32 = 50;
+/// Looks between two readings of the clock.
+const LOOKS: u32 = 8;
 /// Processor yields before a sleep.
 const YIELDS: u32 = 4;
 /// How often [`Spin::Always`] asks the kernel whether the peer still lives.
@@ -53,15 +49,9 @@ const ALIVE: Duration = Duration::from_micros(50);
 #[derive(Debug)]
 pub struct Poller {
     spin: Spin,
+    /// Looks without a reading of the clock.
     looks: u32,
-    max: Duration,
-    budget: Duration,
-    yields: Backoff,
-    afterglow: Backoff,
-    woken: bool,
-    /// How long the last wait took that no poll caught.
-    missed: Duration,
-    no_probe_until: Option<Instant>,
+    habit: Habit,
 }
 
 impl Poller {
@@ -73,13 +63,7 @@ impl Poller {
                 Look::Load => 64,
                 Look::Call => 8,
             },
-            max: MAX,
-            budget: MAX,
-            yields: Backoff::default(),
-            afterglow: Backoff::default(),
-            woken: false,
-            missed: Duration::ZERO,
-            no_probe_until: None,
+            habit: Habit::default(),
         }
     }
 
@@ -91,7 +75,39 @@ impl Poller {
     /// Tells the length of the messages at hand: the poll must cover the peer's copy of one.
     #[inline]
     pub fn expect_len(&mut self, len: usize) {
-        self.max = MAX + Duration::from_nanos(len as u64 / 8);
+        self.habit.expect_len(len);
+    }
+
+    /// Where a look is a system call, before the first: yields the processor, if that is how the
+    /// last waits were won. The look would find nothing.
+    #[inline]
+    pub fn yield_first(&mut self) {
+        if self.spin == Spin::Adaptive && self.habit.yields_first() {
+            thread::yield_now();
+        }
+    }
+
+    /// Where a look is a system call, before the first: whether to sleep at once, by one call that
+    /// does what a look and a sleep would. It is to be made by [`sleep`](Self::sleep).
+    #[inline]
+    pub fn sleeps_first(&mut self) -> bool {
+        match self.spin {
+            Spin::Adaptive => self.habit.sleeps_first(),
+            Spin::Never => true,
+            Spin::Always => false,
+        }
+    }
+
+    /// Makes a call that sleeps until the wait is over.
+    #[inline]
+    pub fn sleep<T>(&mut self, call: impl FnOnce() -> T) -> T {
+        if self.spin == Spin::Never {
+            return call();
+        }
+        let start = Instant::now();
+        let done = call();
+        self.habit.slept(start.elapsed());
+        done
     }
 
     /// Waits until `look` finds something: polls as the policy says, then calls `sleep`, again and
@@ -112,12 +128,12 @@ impl Poller {
         mut sleep: impl FnMut(&mut C, Wait) -> Result<()>,
     ) -> Result<T> {
         let mut look = |context: &mut C| look(context).transpose();
+        let mut start = None;
         loop {
             let found = match self.spin {
-                Spin::Adaptive => self.poll(wait, || look(context)),
+                Spin::Adaptive => self.poll(&mut start, wait, &mut || look(context)),
                 Spin::Never => None,
-                Spin::Always => looks(self.looks, &mut || look(context))
-                    .or_else(|| spin(Instant::now(), ALIVE, wait, &mut || look(context))),
+                Spin::Always => self.always(wait, &mut || look(context)),
             };
             if let Some(found) = found {
                 return found;
@@ -128,10 +144,10 @@ impl Poller {
             if self.spin == Spin::Always {
                 sleep(context, Wait::Never)?;
             } else {
-                let start = Instant::now();
                 sleep(context, wait)?;
-                self.woken = true;
-                self.missed += start.elapsed();
+            }
+            if let Some(start) = start {
+                self.habit.slept(start.elapsed());
             }
             if let Some(found) = look(context) {
                 return found;
@@ -139,91 +155,56 @@ impl Poller {
         }
     }
 
-    /// Polls for as long as it seems worth while; `None` is time to sleep.
-    fn poll<T>(&mut self, wait: Wait, mut look: impl FnMut() -> Option<T>) -> Option<T> {
-        let budget = self.budget.min(self.max);
+    /// Polls for as long as it seems worth while; `None` is time to sleep. `start` is when the wait
+    /// began, once that was of interest.
+    #[inline]
+    fn poll<T>(
+        &mut self,
+        start: &mut Option<Instant>,
+        wait: Wait,
+        look: &mut impl FnMut() -> Option<T>,
+    ) -> Option<T> {
+        let budget = self.habit.budget();
         if budget > Duration::ZERO {
             // Most waits end here, and a clock read would be a good part of them.
-            let found = looks(self.looks, &mut look);
+            let found = looks(self.looks, look).or_else(|| {
+                let start = *start.get_or_insert_with(Instant::now);
+                spin(start, budget, wait, look)
+            });
+            self.habit.polled(found.is_some());
             if found.is_some() {
-                self.budget = (budget * 2).min(self.max);
-                return self.caught(found);
+                return found;
             }
         }
-        let start = Instant::now();
+        if self.habit.yields() {
+            let found = yields(look);
+            self.habit.yielded(found.is_some());
+            if found.is_some() {
+                return found;
+            }
+        }
+        let now = *start.get_or_insert_with(Instant::now);
         if budget > Duration::ZERO {
-            let found = spin(start, budget, wait, &mut look);
-            if found.is_some() {
-                self.budget = (budget * 2).min(self.max);
-                return self.caught(found);
-            }
-            self.budget = if budget / 2 < MIN {
-                Duration::ZERO
-            } else {
-                budget / 2
-            };
-        }
-        if self.yields.allows() {
-            for _ in 0..YIELDS {
-                thread::yield_now();
-                let found = look();
-                if found.is_some() {
-                    self.yields.hit();
-                    return self.caught(found);
-                }
-            }
-            self.yields.miss();
-        }
-        if self.budget > Duration::ZERO {
             return None;
         }
-        if self.probes(start) {
-            let found = spin(start, self.missed * 3 / 2, wait, &mut look);
-            let cost = start.elapsed();
-            if found.is_some() && cost <= self.max {
-                self.budget = self.max;
-                self.afterglow.hit();
-            } else {
-                self.no_probe_until = start.checked_add(cost * PROBE_COST);
-            }
-            if found.is_some() {
-                return self.caught(found);
-            }
-        } else if std::mem::take(&mut self.woken) && self.afterglow.allows() {
-            let found = spin(start, AFTERGLOW, wait, &mut look);
-            if found.is_some() {
-                self.afterglow.hit();
-                self.budget = MIN * 2;
-                return self.caught(found);
-            }
-            self.afterglow.miss();
-        }
-        self.missed = start.elapsed();
-        None
-    }
-
-    fn probes(&mut self, now: Instant) -> bool {
-        let worth = self.missed > Duration::ZERO && self.missed <= PROBED;
-        worth && self.no_probe_until.is_none_or(|until| now >= until)
-    }
-
-    fn caught<T>(&mut self, found: Option<T>) -> Option<T> {
-        self.woken = false;
+        let attempt = self.habit.attempt()?;
+        let found = spin(now, attempt.length(), wait, look);
+        self.habit.attempted(attempt, found.is_some());
         found
+    }
+
+    fn always<T>(&self, wait: Wait, look: &mut impl FnMut() -> Option<T>) -> Option<T> {
+        looks(self.looks, look).or_else(|| spin(Instant::now(), ALIVE, wait, look))
     }
 }
 
 /// Looks so many times, without reading the clock.
 #[inline]
 fn looks<T>(count: u32, look: &mut impl FnMut() -> Option<T>) -> Option<T> {
-    for _ in 0..count {
+    (0..count).find_map(|_| {
         hint::spin_loop();
-        let found = look();
-        if found.is_some() {
-            return found;
-        }
-    }
-    None
+        look()
+    })
 }
 
 /// Looks until something is found, `budget` is spent since `start`, or the wait is over.
@@ -238,7 +219,7 @@ fn spin<T>(
         end = end.min(deadline);
     }
     while Instant::now() < end {
-        let found = looks(8, look);
+        let found = looks(LOOKS, look);
         if found.is_some() {
             return found;
         }
@@ -246,26 +227,10 @@ fn spin<T>(
     None
 }
 
-/// Something that is left out 1, 3, 7, 15, 31 times after misses in a row.
-#[derive(Debug, Default)]
-pub(crate) struct Backoff {
-    skips: u32,
-    left: u32,
-}
-
-impl Backoff {
-    pub(crate) fn allows(&mut self) -> bool {
-        let allowed = self.left == 0;
-        self.left = self.left.saturating_sub(1);
-        allowed
-    }
-
-    pub(crate) fn hit(&mut self) {
-        *self = Backoff::default();
-    }
-
-    pub(crate) fn miss(&mut self) {
-        self.skips = (self.skips * 2 + 1).min(31);
-        self.left = self.skips;
-    }
+/// Lets others have the processor, who may be the peer.
+fn yields<T>(look: &mut impl FnMut() -> Option<T>) -> Option<T> {
+    (0..YIELDS).find_map(|_| {
+        thread::yield_now();
+        look()
+    })
 }

@@ -65,6 +65,9 @@ impl QueueReceiver {
     #[inline]
     fn take(&mut self, selection: Selection, wait: Wait) -> Result<()> {
         self.current = None;
+        if wait != Wait::Never {
+            self.poller.yield_first();
+        }
         let (queue, buffer) = (&*self.queue, &mut self.buffer);
         self.current = Some(until_done(&mut self.poller, wait, |flags| {
             receive(queue, buffer, selection, flags)

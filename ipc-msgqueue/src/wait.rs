@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ipc_core::spin::Poller;
-use ipc_core::{Result, Spin, Wait};
+use ipc_core::{Result, Wait};
 use libc::{IPC_NOWAIT, c_int};
 
 /// Deadline waits sleep this long between two looks at first,
@@ -22,12 +22,14 @@ pub(crate) fn until_done<T>(
     wait: Wait,
     mut call: impl FnMut(c_int) -> Result<Option<T>>,
 ) -> Result<T> {
-    if wait == Wait::Forever && poller.spin() == Spin::Never {
-        loop {
-            if let Some(done) = call(BLOCK)? {
-                return Ok(done);
+    if wait == Wait::Forever && poller.sleeps_first() {
+        return poller.sleep(|| {
+            loop {
+                if let Some(done) = call(BLOCK)? {
+                    return Ok(done);
+                }
             }
-        }
+        });
     }
     if let Some(done) = call(IPC_NOWAIT)? {
         return Ok(done);

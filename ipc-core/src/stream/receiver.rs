@@ -84,14 +84,14 @@ impl<R: Source> Receiver for FramedReceiver<R> {
         if self.flow.next()? {
             return Ok(());
         }
-        if self.poller.spin() == Spin::Never && wait == Wait::Forever && !self.flow.is_pending() {
-            while self.flow.fill(Mode::Block)?.is_none() {
-                self.flow.sleep(wait)?; // somebody else made it non-blocking
+        if wait != Wait::Never {
+            if self.poller.spin() == Spin::Adaptive {
+                self.flow.lag.wait();
             }
-            return Ok(());
+            self.poller.yield_first();
         }
-        if self.poller.spin() == Spin::Adaptive && wait != Wait::Never {
-            self.flow.lag.wait();
+        if wait == Wait::Forever && !self.flow.is_pending() && self.poller.sleeps_first() {
+            return self.poller.sleep(|| self.flow.block());
         }
         match self.flow.fill(Mode::Now)? {
             Some(()) => Ok(()),
@@ -228,6 +228,14 @@ impl<R: Source> Inflow<R> {
                 },
             }
         }
+    }
+
+    /// Reads until a frame is whole.
+    fn block(&mut self) -> Result<()> {
+        while self.fill(Mode::Block)?.is_none() {
+            self.sleep(Wait::Forever)?; // somebody else made it non-blocking
+        }
+        Ok(())
     }
 
     /// Sleeps until there may be something to read; a tail is sent on meanwhile.

@@ -16,7 +16,7 @@ pub(crate) use receiver::PacketReceiver;
 pub(crate) use sender::PacketSender;
 
 use crate::socket::Socket;
-use crate::{Error, Interest, Result, Spin, Wait};
+use crate::{Error, Interest, Result, Wait};
 
 /// What the kernel wants of the send buffer for itself: a packet has at most `SO_SNDBUF` less this,
 /// else `EMSGSIZE`.
@@ -43,13 +43,15 @@ fn wait_for<T>(
     mut call: impl FnMut(Mode) -> Result<Option<T>>,
 ) -> Result<T> {
     let sleep = |wait| ipc_core::poll(socket.as_fd(), interest, wait).map(drop);
-    if poller.spin() == Spin::Never && wait == Wait::Forever {
-        loop {
-            match call(Mode::Block)? {
-                Some(done) => return Ok(done),
-                None => sleep(wait)?, // somebody else made it non-blocking
+    if wait == Wait::Forever && poller.sleeps_first() {
+        return poller.sleep(|| {
+            loop {
+                match call(Mode::Block)? {
+                    Some(done) => return Ok(done),
+                    None => sleep(wait)?, // somebody else made it non-blocking
+                }
             }
-        }
+        });
     }
     match call(Mode::Now)? {
         Some(done) => Ok(done),

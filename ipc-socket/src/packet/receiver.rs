@@ -73,6 +73,9 @@ impl Receiver for PacketReceiver {
         self.poller.expect_len(packet.message.len());
         packet.message = 0..0;
         packet.check_end(socket)?;
+        if wait != Wait::Never {
+            self.poller.yield_first();
+        }
         wait_for(&mut self.poller, socket, Interest::Read, wait, |mode| {
             packet.receive(socket, mode)
         })
