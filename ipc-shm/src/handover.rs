@@ -8,7 +8,6 @@ use ipc_core::inherit::{Reader, Writer};
 use crate::doorbell::{Bell, Ear};
 use crate::options::object;
 use crate::segment::{Segment, Side, Trust};
-use crate::wake::{Answering, Asking};
 use crate::{Error, Inherit, Result, Spin};
 
 const OBJECT: &str = "inherited ring";
@@ -21,8 +20,6 @@ pub(crate) struct State {
     pub(crate) spin: Spin,
     /// The position that it has reached.
     pub(crate) position: u64,
-    pub(crate) answering: Answering,
-    pub(crate) asking: Asking,
 }
 
 /// The descriptors of a half, each again what it was.
@@ -40,8 +37,6 @@ impl State {
             capacity,
             spin,
             position: 0,
-            answering: Answering::default(),
-            asking: Asking::default(),
         }
     }
 
@@ -51,9 +46,7 @@ impl State {
             .u64(self.side as u64)
             .len(self.capacity)
             .spin(self.spin)
-            .u64(self.position)
-            .u64(self.answering.answered())
-            .u64(self.asking.asked());
+            .u64(self.position);
         state.finish()
     }
 
@@ -68,8 +61,6 @@ impl State {
             capacity: state.len()?,
             spin: state.spin()?,
             position: state.u64()?,
-            answering: Answering::new(state.u64()?),
-            asking: Asking::new(state.u64()?),
         };
         state.end()?;
         if read.position % 8 != 0 || read.position > u64::MAX / 2 {

@@ -44,8 +44,8 @@ impl ShmReceiver {
                     None => Consumer::new(segment.ring(), state.position),
                     Some(place) => Consumer::copying(segment.ring(), state.position, place),
                 },
-                sender: state.answering,
-                data: state.asking,
+                sender: Answering::new(),
+                data: Asking::new(&segment.ring().receiver().asked),
                 bell,
                 ear,
                 segment,
@@ -67,7 +67,10 @@ impl ShmReceiver {
         }
         self.poller.expect_len(before);
         let look = |flow: &mut Inflow| Ok(flow.next()?.then_some(()));
-        self.poller.wait(wait, &mut self.flow, look, Inflow::sleep)
+        let waited = self.poller.wait(wait, &mut self.flow, look, Inflow::sleep);
+        let asked = &self.flow.ring.ring().receiver().asked;
+        self.flow.data.waited(asked);
+        waited
     }
 }
 
@@ -75,9 +78,7 @@ impl Receiver for ShmReceiver {
     #[inline]
     fn recv_wait(&mut self, wait: Wait) -> Result<()> {
         let before = self.message().len();
-        if self.flow.ring.release() {
-            self.flow.gave_back();
-        }
+        self.flow.release();
         if !self.flow.next()? {
             self.wait_for_message(before, wait)?;
         }
@@ -105,8 +106,7 @@ impl Receiver for ShmReceiver {
             }
             received += 1;
             if start - self.flow.ring.released() >= BATCH {
-                self.flow.ring.give_back(start);
-                self.flow.gave_back();
+                self.flow.give_back(start);
             }
         }
         self.flow.copied();
@@ -123,16 +123,34 @@ impl Inflow {
     /// The current message, if it is a copy, no longer needs its space.
     #[inline]
     fn copied(&mut self) {
+        let before = self.ring.released();
         if self.ring.copies() && self.ring.give_back_all() {
-            self.gave_back();
+            self.gave_back(before);
         }
+    }
+
+    /// Ends the current message, and gives back the space of all that were received.
+    #[inline]
+    fn release(&mut self) {
+        let before = self.ring.released();
+        if self.ring.release() {
+            self.gave_back(before);
+        }
+    }
+
+    /// Gives back the space up to where the current message begins.
+    #[inline]
+    fn give_back(&mut self, start: u64) {
+        let before = self.ring.released();
+        self.ring.give_back(start);
+        self.gave_back(before);
     }
 
     /// Wakes a sender that waits for the space that has been given back.
     #[inline]
-    fn gave_back(&mut self) {
+    fn gave_back(&mut self, before: u64) {
         let asked = &self.ring.ring().sender().asked;
-        if self.sender.owes(asked, self.ring.released()) {
+        if self.sender.owes(asked, before, self.ring.released()) {
             self.wake();
         }
     }
@@ -188,11 +206,7 @@ impl Inflow {
         // The smallest record moves the sender by a header.
         let next = self.ring.position() + HEADER as u64;
         self.data.ask(&ring.receiver().asked, next);
-        if self.ring.is_ready() {
-            self.data.withdraw(&ring.receiver().asked);
-            return true;
-        }
-        false
+        self.ring.is_ready()
     }
 
     #[cold]
@@ -220,16 +234,12 @@ impl Inherit for ShmReceiver {
 
     fn into_parts(mut self) -> Result<(Vec<OwnedFd>, Vec<u8>)> {
         let fds = duplicates(&self, &self.flow.segment)?;
-        if self.flow.ring.release() {
-            self.flow.gave_back();
-        }
+        self.flow.release();
         let state = State {
             side: Side::Receiver,
             capacity: self.capacity(),
             spin: self.poller.spin(),
             position: self.flow.ring.position(),
-            answering: self.flow.sender,
-            asking: self.flow.data,
         };
         Ok((fds, state.write()))
     }

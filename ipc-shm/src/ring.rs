@@ -43,7 +43,7 @@ pub(crate) type Corrupt = &'static str;
 
 /// A word on cache lines of its own: processors fetch them in pairs.
 #[repr(C, align(128))]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Line(AtomicU64);
 
 /// What the sender writes besides records.
@@ -72,6 +72,12 @@ impl Line {
         let value = self.0.load(Ordering::Relaxed);
         fence(Ordering::Acquire);
         value
+    }
+
+    /// Loads the word, of which nothing but its value matters.
+    #[inline]
+    pub(crate) fn peek(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 
     #[inline]

@@ -44,8 +44,8 @@ impl ShmSender {
         ShmSender {
             flow: Outflow {
                 ring: Producer::new(segment.ring(), state.position),
-                receiver: state.answering,
-                space: state.asking,
+                receiver: Answering::new(),
+                space: Asking::new(&segment.ring().sender().asked),
                 bell,
                 ear,
                 refused: 0,
@@ -111,7 +111,11 @@ impl ShmSender {
         }
         self.poller.expect_len(len);
         let look = |flow: &mut Outflow| Ok(flow.has_room(len)?.then_some(()));
-        self.poller.wait(wait, &mut self.flow, look, Outflow::sleep)
+        let waited = self.poller.wait(wait, &mut self.flow, look, Outflow::sleep);
+        self.flow
+            .space
+            .waited(&self.flow.ring.ring().sender().asked);
+        waited
     }
 
     /// Adds a message to the batch, which is published in parts.
@@ -184,9 +188,9 @@ impl Outflow {
     /// Publishes what was written, and wakes the receiver if it wants that.
     #[inline]
     fn publish(&mut self) -> Result<()> {
-        self.ring.publish();
+        let before = self.ring.publish();
         let asked = &self.ring.ring().receiver().asked;
-        if self.receiver.owes(asked, self.ring.tail()) {
+        if self.receiver.owes(asked, before, self.ring.tail()) {
             return self.wake();
         }
         Ok(())
@@ -255,11 +259,7 @@ impl Outflow {
         }
         self.space
             .ask(&ring.sender().asked, self.ring.head_for(len));
-        if self.has_room(len)? {
-            self.space.withdraw(&ring.sender().asked);
-            return Ok(true);
-        }
-        Ok(false)
+        self.has_room(len)
     }
 
     fn listen(&mut self, wait: Wait) -> Result<Heard> {
@@ -301,8 +301,6 @@ impl Inherit for ShmSender {
             capacity: self.capacity(),
             spin: self.poller.spin(),
             position: self.flow.ring.tail(),
-            answering: self.flow.receiver,
-            asking: self.flow.space,
         };
         Ok((fds, state.write()))
     }

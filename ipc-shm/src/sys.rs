@@ -1,4 +1,5 @@
-//! System calls: making shared memory and pipes, sealing, mapping, and what is checked first.
+//! System calls: making shared memory and pipes, sealing, mapping, what is checked first, and a
+//! barrier for other processes.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
@@ -188,4 +189,24 @@ impl Drop for Mapping {
         // dropped with it. It cannot fail for a range that is mapped.
         let _ = unsafe { munmap(self.start, self.len.get()) };
     }
+}
+
+/// Lets [`barrier`] reach this process, in whichever process it is called; false if the kernel
+/// refuses. It costs a few microseconds the first time, and holds until an exec.  membarrier(2)
+pub(crate) fn register() -> bool {
+    membarrier(libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED)
+}
+
+/// Passes a full barrier on every processor that runs a process which is registered; false if the
+/// kernel refuses. Linux 4.16.  membarrier(2)
+pub(crate) fn barrier() -> bool {
+    membarrier(libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED)
+}
+
+fn membarrier(command: libc::c_int) -> bool {
+    if cfg!(any(loom, miri)) {
+        return false; // what they know of are fences
+    }
+    // SAFETY: the call takes two numbers and touches no memory.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0) == 0 }
 }

@@ -55,7 +55,7 @@ pub(crate) fn ring(capacity: usize) -> Ring {
 }
 
 /// A word. Without a twin it is only itself, as in the tests that are no models.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(transparent)]
 pub(crate) struct AtomicU64(atomic::AtomicU64);
 

@@ -141,12 +141,13 @@ impl Producer {
         self.ring.at(self.offset + HEADER)
     }
 
-    /// Publishes what was written since the last time, whole; that is something.
+    /// Publishes what was written since the last time, whole; that is something. Returns where it
+    /// begins.
     #[inline]
-    pub(crate) fn publish(&mut self) {
+    pub(crate) fn publish(&mut self) -> u64 {
         let (offset, header) = self.first;
         self.ring.header(offset).store(header, Ordering::Release);
-        self.unpublished = 0;
+        self.tail - std::mem::take(&mut self.unpublished) as u64
     }
 }
 
