@@ -110,4 +110,9 @@ impl<S: Sender + Inherit, R: Receiver + Inherit> Inherit for Duplex<S, R> {
         let (sender, receiver) = Inherit::from_parts(fds, state)?;
         Ok(Duplex::new(sender, receiver))
     }
+
+    fn forked(&self) {
+        self.sender.forked();
+        self.receiver.forked();
+    }
 }

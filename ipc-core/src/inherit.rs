@@ -36,6 +36,11 @@ pub trait Inherit: Sized {
     ///
     /// [`Malformed`](Error::Malformed) for parts that are not those of such an end.
     fn from_parts(fds: Vec<OwnedFd>, state: &[u8]) -> Result<Self>;
+
+    /// Restores what a fork took, from the child's end or from the one that stays here: pages that
+    /// were touched beforehand. `ipc_process::fork` calls it in both processes; after a fork(2) of
+    /// your own it is yours to call.
+    fn forked(&self) {}
 }
 
 impl Inherit for () {
@@ -74,6 +79,11 @@ impl<A: Inherit, B: Inherit> Inherit for (A, B) {
         parts.state.end()?;
         Ok(ends)
     }
+
+    fn forked(&self) {
+        self.0.forked();
+        self.1.forked();
+    }
 }
 
 impl<A: Inherit, B: Inherit, C: Inherit> Inherit for (A, B, C) {
@@ -99,6 +109,12 @@ impl<A: Inherit, B: Inherit, C: Inherit> Inherit for (A, B, C) {
         let ends = (parts.next()?, parts.next()?, parts.next()?);
         parts.state.end()?;
         Ok(ends)
+    }
+
+    fn forked(&self) {
+        self.0.forked();
+        self.1.forked();
+        self.2.forked();
     }
 }
 
@@ -127,6 +143,10 @@ impl<T: Inherit> Inherit for Vec<T> {
             ends.push(parts.next()?);
         }
         Ok(ends)
+    }
+
+    fn forked(&self) {
+        self.iter().for_each(T::forked);
     }
 }
 

@@ -60,6 +60,7 @@ where
             let _ = fs::File::from(closed).read_exact(&mut [0]);
             close_all_but(&theirs, ours, inherited);
             siblings::start_with(&theirs);
+            theirs.forked();
             f(theirs)
         })
     };
@@ -76,6 +77,7 @@ where
     drop(open);
     drop_silently(theirs, streams, pidfd.as_fd());
     siblings::add(&ours);
+    ours.forked();
     Ok((Child::new(pid, pidfd), ours))
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct State {
     pub(crate) spin: Spin,
     /// The position that it has reached.
     pub(crate) position: u64,
+    /// Whether the memory is touched at once.
+    pub(crate) prefault: bool,
 }
 
 /// The descriptors of a half, each again what it was.
@@ -31,12 +33,13 @@ pub(crate) struct Ends {
 
 impl State {
     /// That of a new half.
-    pub(crate) fn new(side: Side, capacity: usize, spin: Spin) -> Self {
+    pub(crate) fn new(side: Side, capacity: usize, spin: Spin, prefault: bool) -> Self {
         State {
             side,
             capacity,
             spin,
             position: 0,
+            prefault,
         }
     }
 
@@ -46,7 +49,8 @@ impl State {
             .u64(self.side as u64)
             .len(self.capacity)
             .spin(self.spin)
-            .u64(self.position);
+            .u64(self.position)
+            .u64(self.prefault.into());
         state.finish()
     }
 
@@ -61,6 +65,11 @@ impl State {
             capacity: state.len()?,
             spin: state.spin()?,
             position: state.u64()?,
+            prefault: match state.u64()? {
+                0 => false,
+                1 => true,
+                _ => return Err(Error::malformed(OBJECT, "prefault is neither on nor off")),
+            },
         };
         state.end()?;
         if read.position % 8 != 0 || read.position > u64::MAX / 2 {
@@ -76,8 +85,12 @@ impl State {
             let reason = format!("{} descriptors were handed over, not 4", fds.len());
             Error::malformed(OBJECT, reason)
         })?;
+        let mut segment = Segment::inherited(data, control, self.capacity, self.side)?;
+        if self.prefault {
+            segment.prefault()?;
+        }
         Ok(Ends {
-            segment: Segment::inherited(data, control, self.capacity, self.side)?,
+            segment,
             bell: Bell::inherited(bell)?,
             ear: Ear::inherited(ear)?,
         })

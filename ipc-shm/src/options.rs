@@ -30,6 +30,7 @@ const DEFAULT_CAPACITY: usize = 1 << 20;
 pub struct ShmOptions {
     capacity: usize,
     max_len: usize,
+    prefault: bool,
     spin: Spin,
     trust: Trust,
 }
@@ -40,6 +41,7 @@ impl ShmOptions {
         ShmOptions {
             capacity: DEFAULT_CAPACITY,
             max_len: 0,
+            prefault: false,
             spin: Spin::default(),
             trust: Trust::Full,
         }
@@ -56,6 +58,14 @@ impl ShmOptions {
     /// The longest message in bytes that must be carried: the capacity becomes at least twice that.
     pub fn max_len(mut self, bytes: usize) -> Self {
         self.max_len = bytes;
+        self
+    }
+
+    /// Touches all memory when an end is made, and again by whoever gets it (over a fork by
+    /// `ipc_process::fork`, or in parts), so that no message pays for a page fault: a first use costs
+    /// one a page otherwise. Swapping is not prevented: see mlock(2).
+    pub fn prefault(mut self) -> Self {
+        self.prefault = true;
         self
     }
 
@@ -84,18 +94,17 @@ impl ShmOptions {
     /// or the system has no memory or descriptors left.
     pub fn channel(&self) -> Result<(ShmSender, ShmReceiver)> {
         let capacity = self.rounded()?;
-        let (sender, receiver) = Segment::create(capacity, self.trust)?;
+        let (mut sender, mut receiver) = Segment::create(capacity, self.trust)?;
+        if self.prefault {
+            sender.prefault()?;
+            receiver.prefault()?;
+        }
         let (data, space) = (doorbell()?, doorbell()?);
         let ends = |segment, bell, ear| Ends { segment, bell, ear };
+        let state = |side| State::new(side, capacity, self.spin, self.prefault);
         Ok((
-            ShmSender::new(
-                State::new(Side::Sender, capacity, self.spin),
-                ends(sender, data.0, space.1),
-            ),
-            ShmReceiver::new(
-                State::new(Side::Receiver, capacity, self.spin),
-                ends(receiver, space.0, data.1),
-            ),
+            ShmSender::new(state(Side::Sender), ends(sender, data.0, space.1)),
+            ShmReceiver::new(state(Side::Receiver), ends(receiver, space.0, data.1)),
         ))
     }
 

@@ -240,6 +240,7 @@ impl Inherit for ShmReceiver {
             capacity: self.capacity(),
             spin: self.poller.spin(),
             position: self.flow.ring.position(),
+            prefault: self.flow.segment.is_prefaulted(),
         };
         Ok((fds, state.write()))
     }
@@ -248,6 +249,10 @@ impl Inherit for ShmReceiver {
         let state = State::read(state, Side::Receiver)?;
         let ends = state.ends(fds)?;
         Ok(ShmReceiver::new(state, ends))
+    }
+
+    fn forked(&self) {
+        self.flow.segment.forked();
     }
 }
 

@@ -60,6 +60,7 @@ pub(crate) struct Segment {
     ring: Ring,
     /// Where a receiver that trusts nobody keeps its message.
     private: Option<Mapping>,
+    prefaulted: bool,
 }
 
 impl Part {
@@ -224,6 +225,7 @@ impl Segment {
             trust,
             ring,
             private: None,
+            prefaulted: false,
         }
     }
 
@@ -231,6 +233,29 @@ impl Segment {
     #[cfg(all(test, loom))]
     pub(crate) fn with_ring(self, ring: Ring) -> Segment {
         Segment { ring, ..self }
+    }
+
+    /// Touches all pages, so that using them meets no page fault.
+    pub(crate) fn prefault(&mut self) -> Result<()> {
+        self.prefaulted = true;
+        self.mappings().try_for_each(|mapping| {
+            let done = mapping.prefault();
+            done.map_err(|(call, error)| Error::os(call, object(self.capacity), error))
+        })
+    }
+
+    /// Touches them again where they were: a fork copies no page table of shared memory, and takes
+    /// the right to write from that of private memory.
+    pub(crate) fn forked(&self) {
+        if self.prefaulted {
+            self.mappings().for_each(|mapping| {
+                let _ = mapping.prefault(); // the memory serves as well untouched
+            });
+        }
+    }
+
+    pub(crate) fn is_prefaulted(&self) -> bool {
+        self.prefaulted
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -248,6 +273,11 @@ impl Segment {
     /// As many bytes as the ring has, aligned as pages are, for the copy of a message.
     pub(crate) fn private(&self) -> Option<NonNull<u64>> {
         self.private.as_ref().map(|memory| memory.start().cast())
+    }
+
+    fn mappings(&self) -> impl Iterator<Item = &Mapping> {
+        let shared = [&self.data.mapping, &self.control.mapping];
+        shared.into_iter().chain(&self.private)
     }
 
     pub(crate) fn fds(&self) -> [BorrowedFd<'_>; 2] {

@@ -301,6 +301,7 @@ impl Inherit for ShmSender {
             capacity: self.capacity(),
             spin: self.poller.spin(),
             position: self.flow.ring.tail(),
+            prefault: self.flow.segment.is_prefaulted(),
         };
         Ok((fds, state.write()))
     }
@@ -309,6 +310,10 @@ impl Inherit for ShmSender {
         let state = State::read(state, Side::Sender)?;
         let ends = state.ends(fds)?;
         Ok(ShmSender::new(state, ends))
+    }
+
+    fn forked(&self) {
+        self.flow.segment.forked();
     }
 }
 

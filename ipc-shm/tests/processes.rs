@@ -136,6 +136,7 @@ fn foreign_parts_are_refused() {
         (2, 9),
         (3, 4),
         (3, u64::MAX - 7),
+        (4, 2),
     ] {
         let (fds, mut state) = parts();
         state[word * 8..][..8].copy_from_slice(&value.to_le_bytes());
