@@ -38,3 +38,7 @@ prove-kill kills="200":
 prove-loom preemptions="3":
     RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS={{preemptions}} \
         cargo test --target-dir target/loom --release -p ipc-shm --lib model:: -- --nocapture
+
+# SIGKILL after every single instruction of what either end of a ring does, and of what the other meets.
+prove-sweep:
+    SWEEP=all IPC_TEST_SECONDS=1000 cargo test --release -p ipc-shm --test sweep -- --nocapture
