@@ -6,6 +6,8 @@
 //! half a million rounds, without the fence in `Answering::owes` alone: stress is no proof of a
 //! fence, the argument in `src/wake.rs` is.
 
+mod support;
+
 use std::hint;
 use std::time::{Duration, Instant};
 
@@ -13,6 +15,7 @@ use ipc_process::fork;
 use ipc_shm::{
     Error, Ready, Receiver, Result, Select, Sender, ShmOptions, ShmReceiver, ShmSender, Spin, Wait,
 };
+use support::refuse_membarrier;
 
 const TIME: Duration = Duration::from_secs(2);
 
@@ -82,13 +85,37 @@ fn consume(mut rx: ShmReceiver, mut receive: impl FnMut(&mut ShmReceiver) -> Res
     }
 }
 
+/// To whom membarrier(2) is refused: publishers then pass a fence, sleepers leave their word uncalm.
+#[derive(Clone, Copy, PartialEq)]
+enum Refused {
+    Nobody,
+    /// Before the ring is made.
+    Everybody,
+    /// From when the two have parted.
+    Sender,
+    Receiver,
+}
+
 fn stress(
     spin: Spin,
+    refused: Refused,
     send: fn(&mut ShmSender, &[u8]) -> Result<()>,
     receive: fn(&mut ShmReceiver) -> Result<()>,
 ) {
+    if refused == Refused::Everybody {
+        refuse_membarrier();
+    }
     let (tx, rx) = tiny(spin);
-    let (child, rx) = fork((rx, tx), move |tx| produce(tx, send)).unwrap();
+    let (child, rx) = fork((rx, tx), move |tx| {
+        if refused == Refused::Sender {
+            refuse_membarrier();
+        }
+        produce(tx, send);
+    })
+    .unwrap();
+    if refused == Refused::Receiver {
+        refuse_membarrier();
+    }
     let messages = consume(rx, receive);
     child.join().unwrap();
     println!("{messages} messages");
@@ -99,11 +126,27 @@ fn stress(
 }
 
 fn sleeping_at_once() {
-    stress(Spin::Never, Sender::send, |rx| rx.recv_wait(Wait::Forever));
+    plainly(Spin::Never, Refused::Nobody);
 }
 
 fn polling_first() {
-    stress(Spin::Adaptive, Sender::send, |rx| {
+    plainly(Spin::Adaptive, Refused::Nobody);
+}
+
+fn without_membarrier() {
+    plainly(Spin::Never, Refused::Everybody);
+}
+
+fn without_membarrier_for_the_sender() {
+    plainly(Spin::Adaptive, Refused::Sender);
+}
+
+fn without_membarrier_for_the_receiver() {
+    plainly(Spin::Adaptive, Refused::Receiver);
+}
+
+fn plainly(spin: Spin, refused: Refused) {
+    stress(spin, refused, Sender::send, |rx| {
         rx.recv_wait(Wait::Forever)
     });
 }
@@ -113,6 +156,7 @@ fn with_deadlines() {
     const FAR: Duration = Duration::from_secs(1000);
     stress(
         Spin::Never,
+        Refused::Nobody,
         |tx, msg| tx.send_timeout(msg, FAR),
         |rx| rx.recv_wait(FAR.into()),
     );
@@ -122,6 +166,7 @@ fn with_deadlines() {
 fn through_readiness() {
     stress(
         Spin::Adaptive,
+        Refused::Nobody,
         |tx, msg| {
             loop {
                 match tx.try_send(msg) {
@@ -227,6 +272,9 @@ fn armed_in_vain() {
 ipc_core::cases! {
     sleeping_at_once,
     polling_first,
+    without_membarrier,
+    without_membarrier_for_the_sender,
+    without_membarrier_for_the_receiver,
     with_deadlines,
     through_readiness,
     a_message_meets_the_falling_asleep,
