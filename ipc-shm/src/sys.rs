@@ -2,6 +2,8 @@
 //! barrier for other processes.
 #![allow(unsafe_code)]
 
+pub(crate) mod socket;
+
 use std::ffi::c_void;
 use std::fs;
 use std::hint;
