@@ -42,3 +42,9 @@ prove-loom preemptions="3":
 # SIGKILL after every single instruction of what either end of a ring does, and of what the other meets.
 prove-sweep:
     SWEEP=all IPC_TEST_SECONDS=1000 cargo test --release -p ipc-shm --test sweep -- --nocapture
+
+# SIGKILL at random moments, as many as landed inside an operation, of either side of every mechanism that tells.
+prove-landed kills="10000":
+    for crate in pipe fifo shm socket; do \
+        KILLS={{kills}} IPC_TEST_SECONDS=3600 cargo test --release -p ipc-$crate --test 'kill*' -- \
+            --test-threads 1 --nocapture at_random || exit 1; done
