@@ -43,8 +43,16 @@ prove-loom preemptions="3":
 prove-sweep:
     SWEEP=all IPC_TEST_SECONDS=1000 cargo test --release -p ipc-shm --test sweep -- --nocapture
 
-# SIGKILL at random moments, as many as landed inside an operation, of either side of every mechanism that tells.
-prove-landed kills="10000":
-    for crate in pipe fifo shm socket; do \
-        KILLS={{kills}} IPC_TEST_SECONDS=3600 cargo test --release -p ipc-$crate --test 'kill*' -- \
-            --test-threads 1 --nocapture at_random || exit 1; done
+# The ring against corrupted headers and cursors, under the address sanitizer; libFuzzer drives.
+prove-fuzz runs="10000000":
+    ipc-shm/fuzz/run headers -runs={{runs}}
+    ipc-shm/fuzz/run cursors -runs={{runs}}
+
+# The ring's tests in Miri, which is a component of the nightly compiler.
+prove-miri:
+    @cargo +nightly miri --version || { echo "no Miri here: rustup component add --toolchain nightly miri rust-src"; exit 1; }
+    MIRIFLAGS=-Zmiri-strict-provenance cargo +nightly miri test -p ipc-shm --lib ring
+
+# The tests of ipc-shm under the address sanitizer, which comes with the stable compiler too.
+prove-asan:
+    RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test -p ipc-shm --lib --tests --target x86_64-unknown-linux-gnu

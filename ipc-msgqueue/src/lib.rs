@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod directory;
 mod handle;
 mod key;
 mod kind;
@@ -9,7 +8,6 @@ mod parts;
 mod queue;
 mod receiver;
 mod sender;
-mod spill;
 mod stat;
 mod sys;
 mod wait;

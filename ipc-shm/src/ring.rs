@@ -18,6 +18,9 @@
 #![allow(unsafe_code)]
 
 mod consumer;
+#[cfg(any(all(test, not(loom)), fuzzing))]
+#[allow(missing_docs, unreachable_pub)] // for the fuzzers alone, see `lib.rs`
+pub mod hostile;
 mod producer;
 mod snapshot;
 #[cfg(test)]

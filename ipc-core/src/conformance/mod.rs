@@ -8,7 +8,6 @@
 mod deadlines;
 mod isolated;
 pub mod kill;
-mod landed;
 mod messages;
 mod peers;
 mod readiness;
