@@ -43,6 +43,12 @@ prove-loom preemptions="3":
 prove-sweep:
     SWEEP=all IPC_TEST_SECONDS=1000 cargo test --release -p ipc-shm --test sweep -- --nocapture
 
+# SIGKILL at random moments, as many as landed inside an operation, of either side of every mechanism that tells.
+prove-landed kills="10000":
+    for crate in pipe fifo shm socket; do \
+        KILLS={{kills}} IPC_TEST_SECONDS=3600 cargo test --release -p ipc-$crate --test 'kill*' -- \
+            --test-threads 1 --nocapture at_random || exit 1; done
+
 # The ring against corrupted headers and cursors, under the address sanitizer; libFuzzer drives.
 prove-fuzz runs="10000000":
     ipc-shm/fuzz/run headers -runs={{runs}}

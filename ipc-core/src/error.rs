@@ -162,8 +162,8 @@ impl From<Error> for io::Error {
 fn remedy(limit: &str) -> &'static str {
     match limit {
         "max_len" => "raise max_len at both ends, or send it in parts",
-        "msgmax" => "raise kernel.msgmax, or send it in parts",
-        "msgmnb" => "raise kernel.msgmnb or the queue's size, or send it in parts",
+        "msgmax" => "raise kernel.msgmax or use spill",
+        "msgmnb" => "raise kernel.msgmnb and the queue's capacity, or use spill",
         "ring capacity" => "ask for a larger capacity, or send it in parts",
         "SO_SNDBUF" => "ask for a larger send buffer, or send it in parts",
         _ => "send it in parts",
@@ -199,7 +199,7 @@ mod tests {
         };
         assert_eq!(
             error.to_string(),
-            "message of 9,000 bytes, msgmax is 8,192: raise kernel.msgmax, or send it in parts"
+            "message of 9,000 bytes, msgmax is 8,192: raise kernel.msgmax or use spill"
         );
         assert_eq!(Grouped(16_777_216).to_string(), "16,777,216");
         assert_eq!(Grouped(7).to_string(), "7");

@@ -5,6 +5,7 @@ use std::{fmt, io, process};
 
 use libc::c_int;
 
+use crate::spill::Spill;
 use crate::stat::QueueStat;
 use crate::{Error, Key, Result, sys};
 
@@ -13,6 +14,8 @@ use crate::{Error, Key, Result, sys};
 pub(crate) struct Handle {
     pub(crate) id: c_int,
     pub(crate) key: Key,
+    /// Where messages lie that are too long for the queue.
+    pub(crate) spill: Option<Spill>,
     /// The process that made the queue: there, the last handle removes it.
     maker: Option<u32>,
     /// Somebody decided that the queue outlives its handles, or removed it.
@@ -21,20 +24,22 @@ pub(crate) struct Handle {
 
 impl Handle {
     /// A queue that this process has made.
-    pub(crate) fn owner(id: c_int, key: Key) -> Self {
+    pub(crate) fn owner(id: c_int, key: Key, spill: Option<Spill>) -> Self {
         Handle {
             id,
             key,
+            spill,
             maker: Some(process::id()),
             released: AtomicBool::new(false),
         }
     }
 
     /// A queue that somebody else has made.
-    pub(crate) fn guest(id: c_int, key: Key) -> Self {
+    pub(crate) fn guest(id: c_int, key: Key, spill: Option<Spill>) -> Self {
         Handle {
             id,
             key,
+            spill,
             maker: None,
             released: AtomicBool::new(false),
         }
@@ -43,6 +48,15 @@ impl Handle {
     /// Leaves the queue in the kernel when the last handle is dropped.
     pub(crate) fn release(&self) {
         self.released.store(true, Ordering::Relaxed);
+    }
+
+    /// Removes the queue, and the long messages that nobody can receive any more.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        let removed = sys::remove(self.id);
+        if let Some(spill) = &self.spill {
+            spill.sweep();
+        }
+        removed
     }
 
     pub(crate) fn stat(&self) -> Result<QueueStat> {
@@ -75,7 +89,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         // A fork copies handles, but not the ownership.
         if self.maker == Some(process::id()) && !*self.released.get_mut() {
-            let _ = sys::remove(self.id); // gone already: what was wanted
+            let _ = self.remove(); // gone already: what was wanted
         }
     }
 }

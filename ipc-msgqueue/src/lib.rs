@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod directory;
 mod handle;
 mod key;
 mod kind;
@@ -8,6 +9,7 @@ mod parts;
 mod queue;
 mod receiver;
 mod sender;
+mod spill;
 mod stat;
 mod sys;
 mod wait;

@@ -1,14 +1,17 @@
 //! How queues are made and opened.
 
 use std::io;
+use std::path::PathBuf;
 
 use libc::{IPC_CREAT, IPC_EXCL, c_int};
+use nix::unistd::geteuid;
 
 use crate::handle::Handle;
+use crate::spill::Spill;
 use crate::stat::explain;
 use crate::{
-    Duplex, Error, Key, Kind, Queue, QueueDuplex, QueueReceiver, QueueSender, Result, Selection,
-    Spin, limits, sys,
+    Duplex, Error, Key, Kind, Queue, QueueDuplex, QueueReceiver, QueueSender, QueueStat, Result,
+    Selection, Spin, limits, sys,
 };
 
 /// How queues are made and opened.
@@ -24,7 +27,9 @@ use crate::{
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct QueueOptions {
-    mode: u32,
+    mode: Option<u16>,
+    creator: Option<u32>,
+    spill: Option<PathBuf>,
     capacity: Option<usize>,
     pub(crate) max_len: Option<usize>,
     pub(crate) spin: Spin,
@@ -34,7 +39,9 @@ impl QueueOptions {
     /// Mode 0600, the kernel's capacity, messages as long as the kernel allows, adaptive waiting.
     pub fn new() -> Self {
         QueueOptions {
-            mode: 0o600,
+            mode: None,
+            creator: None,
+            spill: None,
             capacity: None,
             max_len: None,
             spin: Spin::default(),
@@ -42,9 +49,28 @@ impl QueueOptions {
     }
 
     /// Who may send (write) and receive (read), as for a file; the umask does not count. Without
-    /// this only the user that makes the queue may.  sysvipc(7)
+    /// this only the user that makes the queue may. A queue that is [opened](QueueOptions::open)
+    /// must have this mode; without this it may have any.  sysvipc(7)
     pub fn mode(mut self, mode: u32) -> Self {
-        self.mode = mode;
+        self.mode = Some((mode & 0o777) as u16);
+        self
+    }
+
+    /// Which user must have made a queue that is [opened](QueueOptions::open). Without this it is this
+    /// process's own user, or root: keys collide, and anybody can make a queue with a key that is
+    /// known.
+    pub fn creator(mut self, uid: u32) -> Self {
+        self.creator = Some(uid);
+        self
+    }
+
+    /// Carries messages that are too long for the queue in files in `directory`, up to
+    /// [`max_len`](QueueOptions::max_len), 16 MiB without it. Both sides must be given the same
+    /// directory, which must be this user's own with mode 0700.
+    ///
+    /// See [the manual](crate#long-messages) for what is left there, and when.
+    pub fn spill(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.spill = Some(directory.into());
         self
     }
 
@@ -56,7 +82,8 @@ impl QueueOptions {
     }
 
     /// The longest message in bytes that senders accept. Without this, and at most, it is
-    /// `kernel.msgmax`, 8,192, or the queue's capacity if that is less.
+    /// `kernel.msgmax`, 8,192, or the queue's capacity if that is less. With
+    /// [`spill`](QueueOptions::spill) it is the longest in a file, which receivers hold to, too.
     pub fn max_len(mut self, bytes: usize) -> Self {
         self.max_len = Some(bytes);
         self
@@ -77,9 +104,11 @@ impl QueueOptions {
     /// remove it; `StorageFull` says that the machine is out of queues; `PermissionDenied` that the
     /// capacity asked for is above `kernel.msgmnb`.  msgget(2)
     pub fn create(&self, key: Key) -> Result<Queue> {
-        let flags = IPC_CREAT | IPC_EXCL | c_int::from((self.mode & 0o777) as u16);
-        let id = sys::msgget(key.get(), flags).map_err(|error| not_created(key, error))?;
-        let queue = Queue::new(Handle::owner(id, key), self.clone());
+        let mode = c_int::from(self.mode.unwrap_or(0o600));
+        let spill = self.spilling()?;
+        let id = sys::msgget(key.get(), IPC_CREAT | IPC_EXCL | mode)
+            .map_err(|error| not_created(key, error))?;
+        let queue = Queue::new(Handle::owner(id, key, spill), self.clone());
         if let Some(bytes) = self.capacity {
             queue.set_capacity(bytes)?;
         }
@@ -90,8 +119,10 @@ impl QueueOptions {
     ///
     /// # Errors
     ///
-    /// [`Os`](Error::Os): `NotFound` if no queue has the key, which [`Key::PRIVATE`] never names.
-    /// Permission is checked by what is then done.  msgget(2)
+    /// [`Os`](Error::Os): `NotFound` if no queue has the key, which [`Key::PRIVATE`] never names;
+    /// `PermissionDenied` if the queue is not the one meant, as its [creator](QueueOptions::creator)
+    /// or [mode](QueueOptions::mode) tell. Permission to send and receive is checked by what is then
+    /// done.  msgget(2)
     pub fn open(&self, key: Key) -> Result<Queue> {
         let found = if key == Key::PRIVATE {
             Err(io::Error::from_raw_os_error(libc::ENOENT)) // with this key, msgget would make one
@@ -99,7 +130,9 @@ impl QueueOptions {
             sys::msgget(key.get(), 0)
         };
         let id = found.map_err(|error| not_opened(key, error))?;
-        Ok(Queue::new(Handle::guest(id, key), self.clone()))
+        let handle = Handle::guest(id, key, self.spilling()?);
+        self.check(&handle)?;
+        Ok(Queue::new(handle, self.clone()))
     }
 
     /// A private queue: what goes in at the sender comes out at the receiver.
@@ -122,6 +155,35 @@ impl QueueOptions {
     pub fn pair(&self) -> Result<(QueueDuplex, QueueDuplex)> {
         let (there, back) = (self.channel()?, self.channel()?);
         Ok((Duplex::new(there.0, back.1), Duplex::new(back.0, there.1)))
+    }
+
+    fn spilling(&self) -> Result<Option<Spill>> {
+        self.spill.as_deref().map(Spill::new).transpose()
+    }
+
+    /// Whether the queue that has the key is the one that is meant.
+    fn check(&self, queue: &Handle) -> Result<()> {
+        let found = sys::stat(queue.id)
+            .or_else(|_| sys::stat_any(queue.id))
+            .map_err(|error| queue.error("msgctl", error))?;
+        let found = QueueStat::new(&found);
+        let (creator, mode) = (found.creator_uid, found.mode);
+        let known = match self.creator {
+            Some(uid) => creator == uid,
+            None => creator == 0 || creator == geteuid().as_raw(),
+        };
+        let advice = if !known {
+            format!(
+                "uid {creator} made it: another program's key may have collided with this one; if it \
+                 is the queue that is meant, say so with QueueOptions::creator({creator})"
+            )
+        } else if self.mode.is_some_and(|asked| u32::from(asked) != mode) {
+            format!("it has mode {mode:04o}, not the one asked for: is it another program's?")
+        } else {
+            return Ok(());
+        };
+        let error = io::Error::new(io::ErrorKind::PermissionDenied, advice);
+        Err(Error::os("msgget", queue.to_string(), error))
     }
 }
 
@@ -167,7 +229,7 @@ fn not_opened(key: Key, error: io::Error) -> Error {
 fn occupant(key: Key) -> Option<String> {
     let id = sys::msgget(key.get(), 0).ok()?;
     let advice = format!("open it, or remove it with `ipcrm -q {id}`");
-    Some(match Handle::guest(id, key).stat() {
+    Some(match Handle::guest(id, key, None).stat() {
         Ok(stat) => {
             let users = [stat.last_send, stat.last_recv];
             let last = users.into_iter().flatten().max_by_key(|user| user.at);

@@ -3,12 +3,15 @@
 //! Ownership does not cross: the process that made the queue keeps an end of its own, or calls
 //! [`Queue::keep`](crate::Queue::keep).
 
+use std::ffi::OsStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use ipc_core::inherit::{Reader, Writer};
 
 use crate::handle::Handle;
+use crate::spill::Spill;
 use crate::{
     Error, Inherit, Key, Kind, QueueOptions, QueueReceiver, QueueSender, Result, Selection,
 };
@@ -20,7 +23,9 @@ impl Inherit for QueueSender {
         let mut state = Writer::new();
         write_queue(&mut state, &self.queue);
         write_kind(&mut state, self.kind);
-        state.len(self.max_len).spin(self.spin());
+        state
+            .len(self.asked.unwrap_or(usize::MAX))
+            .spin(self.spin());
         Ok((Vec::new(), state.finish()))
     }
 
@@ -28,10 +33,7 @@ impl Inherit for QueueSender {
         let mut state = read(&fds, state)?;
         let queue = read_queue(&mut state)?;
         let kind = read_kind(&mut state)?;
-        let options = QueueOptions::new()
-            .max_len(state.len()?)
-            .spin(state.spin()?);
-        state.end()?;
+        let options = read_options(state)?;
         QueueSender::new(queue, kind, &options)
     }
 }
@@ -49,7 +51,9 @@ impl Inherit for QueueReceiver {
             Selection::Except(kind) => (3, kind),
         };
         write_kind(state.u64(code), kind);
-        state.spin(self.spin());
+        state
+            .len(self.asked.unwrap_or(usize::MAX))
+            .spin(self.spin());
         Ok((Vec::new(), state.finish()))
     }
 
@@ -63,9 +67,8 @@ impl Inherit for QueueReceiver {
             (3, kind) => Selection::Except(kind),
             _ => return Err(foreign()),
         };
-        let spin = state.spin()?;
-        state.end()?;
-        QueueReceiver::new(queue, selection, spin)
+        let options = read_options(state)?;
+        QueueReceiver::new(queue, selection, &options)
     }
 }
 
@@ -78,13 +81,33 @@ fn read<'a>(fds: &[OwnedFd], state: &'a [u8]) -> Result<Reader<'a>> {
 fn write_queue(state: &mut Writer, queue: &Handle) {
     let key = u32::from_ne_bytes(queue.key.get().to_ne_bytes());
     state.u64(queue.id.unsigned_abs().into()).u64(key.into());
+    let spill = queue.spill.as_ref().map(|spill| spill.path().as_os_str());
+    state.bytes(spill.map_or(&[], OsStr::as_bytes));
 }
 
 fn read_queue(state: &mut Reader<'_>) -> Result<Arc<Handle>> {
     let id = i32::try_from(state.u64()?).map_err(|_| foreign())?;
     let key = u32::try_from(state.u64()?).map_err(|_| foreign())?;
     let key = Key::new(i32::from_ne_bytes(key.to_ne_bytes()));
-    Ok(Arc::new(Handle::guest(id, key)))
+    let spill = match state.bytes()? {
+        b"" => None,
+        path if path[0] == b'/' && !path.contains(&0) => {
+            Some(Spill::trusted(OsStr::from_bytes(path).into()))
+        }
+        _ => return Err(foreign()),
+    };
+    Ok(Arc::new(Handle::guest(id, key, spill)))
+}
+
+fn read_options(mut state: Reader<'_>) -> Result<QueueOptions> {
+    let options = QueueOptions::new();
+    let options = match state.len()? {
+        usize::MAX => options,
+        max_len => options.max_len(max_len),
+    };
+    let options = options.spin(state.spin()?);
+    state.end()?;
+    Ok(options)
 }
 
 fn write_kind(state: &mut Writer, kind: Kind) {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use libc::msqid_ds;
+
 use crate::handle::Handle;
 use crate::stat::explain;
 use crate::{
@@ -69,7 +71,7 @@ impl Queue {
     ///
     /// [`Removed`](Error::Removed) if the queue is gone.
     pub fn receiver(&self, selection: Selection) -> Result<QueueReceiver> {
-        QueueReceiver::new(Arc::clone(&self.handle), selection, self.options.spin)
+        QueueReceiver::new(Arc::clone(&self.handle), selection, &self.options)
     }
 
     /// What the kernel knows of the queue.
@@ -94,27 +96,26 @@ impl Queue {
     /// `CAP_SYS_RESOURCE` (in the first user namespace: root in a container may lack it), and only
     /// the queue's owner or creator may change it at all.
     pub fn set_capacity(&self, bytes: usize) -> Result<()> {
-        let failed = |error| self.handle.error("msgctl", error);
-        let mut ds = sys::stat(self.id()).map_err(failed)?;
-        ds.msg_qbytes = bytes as u64;
-        sys::set(self.id(), ds).map_err(|error| {
-            if error.raw_os_error() != Some(libc::EPERM) {
-                return failed(error);
-            }
-            let advice = match limits() {
-                Ok(limits) if bytes > limits.msgmnb => format!(
-                    "{bytes} bytes are more than kernel.msgmnb allows ({}); raise it with `sysctl \
-                     kernel.msgmnb={bytes}`, or have CAP_SYS_RESOURCE",
-                    limits.msgmnb
-                ),
-                _ => format!("only uid {} may change its queue", ds.msg_perm.uid),
-            };
-            Error::os(
-                "msgctl",
-                self.handle.to_string(),
-                explain(error, Some(advice)),
-            )
-        })
+        self.set(|ds| ds.msg_qbytes = bytes as u64)
+    }
+
+    /// Sets who may send (write) and receive (read), as for a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_capacity`](Queue::set_capacity).
+    pub fn set_mode(&self, mode: u32) -> Result<()> {
+        self.set(|ds| ds.msg_perm.mode = (mode & 0o777) as _)
+    }
+
+    /// Gives the queue to another user and group. The one that made it may still change and remove
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_capacity`](Queue::set_capacity).
+    pub fn set_owner(&self, uid: u32, gid: u32) -> Result<()> {
+        self.set(|ds| (ds.msg_perm.uid, ds.msg_perm.gid) = (uid, gid))
     }
 
     /// Removes the queue now, whoever owns it, with its messages. All who wait for it or use it
@@ -125,7 +126,9 @@ impl Queue {
     /// [`Removed`](Error::Removed) if it is gone already; [`Os`](Error::Os), `PermissionDenied`,
     /// unless this user owns it or made it.
     pub fn remove(&self) -> Result<()> {
-        sys::remove(self.id()).map_err(|error| self.handle.error("msgctl", error))?;
+        self.handle
+            .remove()
+            .map_err(|error| self.handle.error("msgctl", error))?;
         self.handle.release();
         Ok(())
     }
@@ -138,5 +141,31 @@ impl Queue {
     /// The key it was made or opened with.
     pub fn key(&self) -> Key {
         self.handle.key
+    }
+
+    fn set(&self, change: impl FnOnce(&mut msqid_ds)) -> Result<()> {
+        let failed = |error| self.handle.error("msgctl", error);
+        let mut ds = sys::stat(self.id()).map_err(failed)?;
+        let owner = ds.msg_perm.uid;
+        change(&mut ds);
+        sys::set(self.id(), ds).map_err(|error| {
+            if error.raw_os_error() != Some(libc::EPERM) {
+                return failed(error);
+            }
+            let bytes = ds.msg_qbytes;
+            let advice = match limits() {
+                Ok(limits) if bytes > limits.msgmnb as u64 => format!(
+                    "{bytes} bytes are more than kernel.msgmnb allows ({}); raise it with `sysctl \
+                     kernel.msgmnb={bytes}`, or have CAP_SYS_RESOURCE",
+                    limits.msgmnb
+                ),
+                _ => format!("only uid {owner} may change its queue"),
+            };
+            Error::os(
+                "msgctl",
+                self.handle.to_string(),
+                explain(error, Some(advice)),
+            )
+        })
     }
 }

@@ -1,14 +1,18 @@
 //! The half that receives.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
+use ipc_core::frame::DEFAULT_MAX_LEN;
 use ipc_core::spin::{Look, Poller};
 use libc::c_int;
 
 use crate::handle::Handle;
+use crate::spill::Token;
+use crate::stat::explain;
 use crate::wait::until_done;
-use crate::{Kind, Receiver, Result, Selection, Spin, Wait, limits, sys};
+use crate::{Error, Kind, QueueOptions, Receiver, Result, Selection, Spin, Wait, limits, sys};
 
 /// A receiver of the messages selected.
 pub struct QueueReceiver {
@@ -16,20 +20,39 @@ pub struct QueueReceiver {
     pub(crate) selection: Selection,
     /// The kind and the message in a row, as the kernel has them.
     buffer: Vec<u8>,
-    /// Bytes in the current message, if there is one.
-    current: Option<usize>,
+    current: Current,
+    /// The longest message that is read from a file, as it was asked for.
+    pub(crate) asked: Option<usize>,
+    /// What was read from a file.
+    body: Vec<u8>,
     poller: Poller,
 }
 
+/// Where the current message is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Current {
+    None,
+    /// So many bytes, as they came from the queue.
+    Plain(usize),
+    /// In a file, until it was read.
+    Body,
+}
+
 impl QueueReceiver {
-    pub(crate) fn new(queue: Arc<Handle>, selection: Selection, spin: Spin) -> Result<Self> {
+    pub(crate) fn new(
+        queue: Arc<Handle>,
+        selection: Selection,
+        options: &QueueOptions,
+    ) -> Result<Self> {
         queue.stat()?;
         Ok(QueueReceiver {
             queue,
             selection,
             buffer: vec![0; sys::MTYPE + limits()?.msgmax],
-            current: None,
-            poller: Poller::new(spin, Look::Call),
+            current: Current::None,
+            asked: options.max_len,
+            body: Vec::new(),
+            poller: Poller::new(options.spin, Look::Call),
         })
     }
 
@@ -44,12 +67,50 @@ impl QueueReceiver {
         Ok(Self::message(self))
     }
 
+    /// Looks at the message at place `index`, 0 being the oldest, whatever its kind, and leaves it
+    /// there: nothing about the queue changes. It is the current message then.
+    ///
+    /// ```
+    /// use ipc_msgqueue::{Error, Receiver, Sender};
+    ///
+    /// let (mut tx, mut rx) = ipc_msgqueue::channel()?;
+    /// tx.send(b"one")?;
+    /// tx.send(b"two")?;
+    /// assert_eq!(rx.peek(1)?, b"two");
+    /// assert!(matches!(rx.peek(2), Err(Error::WouldBlock)));
+    /// assert_eq!(rx.recv()?, b"one");
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](Error::WouldBlock) if there are not so many messages, [`Os`](Error::Os),
+    /// `Unsupported`, from a kernel that cannot.  msgrcv(2), `MSG_COPY`
+    pub fn peek(&mut self, index: usize) -> Result<&[u8]> {
+        self.current = Current::None;
+        let place = i64::try_from(index).unwrap_or(i64::MAX);
+        let flags = libc::MSG_COPY | libc::IPC_NOWAIT;
+        let len = loop {
+            match sys::msgrcv(self.queue.id, &mut self.buffer, place, flags) {
+                Ok(len) => break len,
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::ENOMSG) => return Err(Error::WouldBlock),
+                    Some(libc::E2BIG) => self.buffer.resize(self.buffer.len() * 2, 0),
+                    Some(libc::EINTR) => {}
+                    _ => return Err(not_peeked(&self.queue, error)),
+                },
+            }
+        };
+        self.accept(len, false)?;
+        Ok(Self::message(self))
+    }
+
     /// The kind of the current message; none before the first receive and after a failed one.
     pub fn kind(&self) -> Option<Kind> {
         let mtype = self
             .buffer
             .first_chunk()
-            .filter(|_| self.current.is_some())?;
+            .filter(|_| self.current != Current::None)?;
         Kind::new(i64::from_ne_bytes(*mtype)).ok()
     }
 
@@ -64,14 +125,36 @@ impl QueueReceiver {
 
     #[inline]
     fn take(&mut self, selection: Selection, wait: Wait) -> Result<()> {
-        self.current = None;
+        self.current = Current::None;
         if wait != Wait::Never {
             self.poller.yield_first();
         }
         let (queue, buffer) = (&*self.queue, &mut self.buffer);
-        self.current = Some(until_done(&mut self.poller, wait, |flags| {
+        let len = until_done(&mut self.poller, wait, |flags| {
             receive(queue, buffer, selection, flags)
-        })?);
+        })?;
+        self.accept(len, true)
+    }
+
+    /// Makes what the buffer holds the current message, or what it is the token of.
+    #[inline]
+    fn accept(&mut self, len: usize, remove: bool) -> Result<()> {
+        if len == Token::LEN && self.queue.spill.is_some() {
+            if let Some(token) = Token::parse(&self.buffer[sys::MTYPE..][..len]) {
+                return self.fetch(token, remove);
+            }
+        }
+        self.current = Current::Plain(len);
+        Ok(())
+    }
+
+    #[cold]
+    fn fetch(&mut self, token: Token, remove: bool) -> Result<()> {
+        if let Some(spill) = &self.queue.spill {
+            let max_len = self.asked.unwrap_or(DEFAULT_MAX_LEN);
+            spill.get(self.queue.id, token, max_len, &mut self.body, remove)?;
+            self.current = Current::Body;
+        }
         Ok(())
     }
 }
@@ -84,8 +167,11 @@ impl Receiver for QueueReceiver {
 
     #[inline]
     fn message(&self) -> &[u8] {
-        self.current
-            .map_or(&[], |len| &self.buffer[sys::MTYPE..][..len])
+        match self.current {
+            Current::None => &[],
+            Current::Plain(len) => &self.buffer[sys::MTYPE..][..len],
+            Current::Body => &self.body,
+        }
     }
 }
 
@@ -117,4 +203,23 @@ fn receive(
             },
         }
     }
+}
+
+#[cold]
+fn not_peeked(queue: &Handle, error: io::Error) -> Error {
+    let advice = match error.raw_os_error() {
+        Some(libc::ENOSYS) => {
+            "this kernel cannot peek: it is built without CONFIG_CHECKPOINT_RESTORE"
+        }
+        // The kernel copies no message that is longer than it would accept today.
+        Some(libc::EINVAL) if queue.stat().is_ok() => {
+            "the message is longer than kernel.msgmax, which was lowered: receive it instead"
+        }
+        _ => return queue.error("msgrcv", error),
+    };
+    Error::os(
+        "msgrcv",
+        queue.to_string(),
+        explain(error, Some(advice.to_owned())),
+    )
 }

@@ -4,10 +4,12 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use ipc_core::frame::DEFAULT_MAX_LEN;
 use ipc_core::spin::{Look, Poller};
 use libc::c_int;
 
 use crate::handle::Handle;
+use crate::spill::Token;
 use crate::wait::until_done;
 use crate::{Error, Kind, QueueOptions, Result, Sender, Spin, Wait, limits, sys};
 
@@ -15,9 +17,12 @@ use crate::{Error, Kind, QueueOptions, Result, Sender, Spin, Wait, limits, sys};
 pub struct QueueSender {
     pub(crate) queue: Arc<Handle>,
     pub(crate) kind: Kind,
-    pub(crate) max_len: usize,
-    /// Which limit `max_len` is.
-    limit: &'static str,
+    /// The longest message that was asked for.
+    pub(crate) asked: Option<usize>,
+    /// The longest that goes onto the queue as it is, and which limit that is.
+    plain: (usize, &'static str),
+    /// The longest there is, in a file if need be.
+    longest: (usize, &'static str),
     /// The kind and the message in a row, as the kernel wants them.
     buffer: Vec<u8>,
     poller: Poller,
@@ -25,28 +30,18 @@ pub struct QueueSender {
 
 impl QueueSender {
     pub(crate) fn new(queue: Arc<Handle>, kind: Kind, options: &QueueOptions) -> Result<Self> {
-        let limits = limits()?;
-        let capacity = match queue.stat() {
-            Ok(stat) => usize::try_from(stat.capacity).unwrap_or(usize::MAX),
-            // Who may send need not be allowed to look.
-            Err(Error::Os { .. }) => limits.msgmnb,
-            Err(error) => return Err(error),
-        };
-        let asked = options.max_len.unwrap_or(usize::MAX);
-        let all = [
-            (limits.msgmax, "msgmax"),
-            (capacity, "msgmnb"),
-            (asked, "max_len"),
-        ];
-        let (max_len, limit) = all.into_iter().min_by_key(|&(max, _)| max).expect("three");
-        Ok(QueueSender {
+        let mut sender = QueueSender {
             queue,
             kind,
-            max_len,
-            limit,
-            buffer: Vec::with_capacity(sys::MTYPE + max_len),
+            asked: options.max_len,
+            plain: (0, ""),
+            longest: (0, ""),
+            buffer: Vec::new(),
             poller: Poller::new(options.spin, Look::Call),
-        })
+        };
+        sender.measure()?;
+        sender.buffer.reserve_exact(sys::MTYPE + sender.plain.0);
+        Ok(sender)
     }
 
     /// Sends `msg` as one of this kind, waiting as long as `wait` allows.
@@ -54,15 +49,18 @@ impl QueueSender {
     /// # Errors
     ///
     /// As [`send_wait`](Sender::send_wait).
+    #[inline]
     pub fn send_kind(&mut self, msg: &[u8], kind: Kind, wait: Wait) -> Result<()> {
-        if msg.len() > self.max_len {
-            return Err(too_large(msg.len(), self.max_len, self.limit));
+        if msg.len() > self.plain.0 || self.is_mistakable(msg) {
+            return self.send_long(msg, kind, wait);
         }
-        self.buffer.clear();
-        self.buffer.extend_from_slice(&kind.get().to_ne_bytes());
-        self.buffer.extend_from_slice(msg);
-        let (queue, buffer) = (&*self.queue, &*self.buffer);
-        until_done(&mut self.poller, wait, |flags| send(queue, buffer, flags))
+        match self.send_plain(msg, kind, wait) {
+            // msgmax was lowered.
+            Err(Error::TooLarge { .. }) if self.queue.spill.is_some() => {
+                self.send_long(msg, kind, wait)
+            }
+            done => done,
+        }
     }
 
     /// The kind that messages are marked with.
@@ -73,6 +71,61 @@ impl QueueSender {
     pub(crate) fn spin(&self) -> Spin {
         self.poller.spin()
     }
+
+    #[inline]
+    fn send_plain(&mut self, msg: &[u8], kind: Kind, wait: Wait) -> Result<()> {
+        self.buffer.clear();
+        self.buffer.extend_from_slice(&kind.get().to_ne_bytes());
+        self.buffer.extend_from_slice(msg);
+        let (queue, buffer) = (&*self.queue, &*self.buffer);
+        until_done(&mut self.poller, wait, |flags| send(queue, buffer, flags))
+    }
+
+    /// A message that does not fit, or would be mistaken for a token.
+    #[cold]
+    fn send_long(&mut self, msg: &[u8], kind: Kind, wait: Wait) -> Result<()> {
+        self.measure()?; // the limits may have been raised
+        if msg.len() > self.longest.0 {
+            return Err(too_large(msg.len(), self.longest));
+        }
+        if msg.len() <= self.plain.0 && !self.is_mistakable(msg) {
+            return self.send_plain(msg, kind, wait);
+        }
+        let queue = Arc::clone(&self.queue);
+        let Some(spill) = &queue.spill else {
+            return Err(too_large(msg.len(), self.plain));
+        };
+        let token = spill.put(queue.id, msg)?;
+        self.send_plain(&token.to_bytes(), kind, wait)
+            .inspect_err(|_| spill.undo(queue.id, token))
+    }
+
+    #[inline]
+    fn is_mistakable(&self, msg: &[u8]) -> bool {
+        msg.len() == Token::LEN && self.queue.spill.is_some() && Token::parse(msg).is_some()
+    }
+
+    /// Reads the limits as they are now.
+    fn measure(&mut self) -> Result<()> {
+        let limits = limits()?;
+        let capacity = match self.queue.stat() {
+            Ok(stat) => usize::try_from(stat.capacity).unwrap_or(usize::MAX),
+            // Who may send need not be allowed to look.
+            Err(Error::Os { .. }) => limits.msgmnb,
+            Err(error) => return Err(error),
+        };
+        let least = |a: (usize, _), b: (usize, _)| if b.0 < a.0 { b } else { a };
+        let kernel = least((limits.msgmax, "msgmax"), (capacity, "msgmnb"));
+        if self.queue.spill.is_some() && kernel.0 >= Token::LEN {
+            self.plain = kernel;
+            self.longest = (self.asked.unwrap_or(DEFAULT_MAX_LEN), "max_len");
+        } else {
+            self.plain = least(kernel, (self.asked.unwrap_or(usize::MAX), "max_len"));
+            self.longest = self.plain;
+        }
+        self.plain.0 = self.plain.0.min(self.longest.0);
+        Ok(())
+    }
 }
 
 impl Sender for QueueSender {
@@ -82,7 +135,7 @@ impl Sender for QueueSender {
     }
 
     fn max_len(&self) -> usize {
-        self.max_len
+        self.longest.0
     }
 }
 
@@ -91,7 +144,7 @@ impl fmt::Debug for QueueSender {
         f.debug_struct("QueueSender")
             .field("queue", &format_args!("{}", self.queue))
             .field("kind", &self.kind)
-            .field("max_len", &self.max_len)
+            .field("max_len", &self.longest.0)
             .finish_non_exhaustive()
     }
 }
@@ -112,12 +165,12 @@ fn send(queue: &Handle, message: &[u8], flags: c_int) -> Result<Option<()>> {
 fn refused(queue: &Handle, len: usize, error: io::Error) -> Error {
     match limits() {
         Ok(limits) if error.raw_os_error() == Some(libc::EINVAL) && len > limits.msgmax => {
-            too_large(len, limits.msgmax, "msgmax")
+            too_large(len, (limits.msgmax, "msgmax"))
         }
         _ => queue.error("msgsnd", error),
     }
 }
 
-fn too_large(len: usize, max: usize, limit: &'static str) -> Error {
+fn too_large(len: usize, (max, limit): (usize, &'static str)) -> Error {
     Error::TooLarge { len, max, limit }
 }

@@ -1,5 +1,6 @@
 //! The four system calls of `SysV` message queues, and all `unsafe` of this crate: [`msgget`],
-//! [`msgsnd`], [`msgrcv`], and msgctl(2) as [`stat`], [`set`], [`remove`] and [`info`].
+//! [`msgsnd`], [`msgrcv`], and msgctl(2) as [`stat`], [`stat_any`], [`exists`], [`set`], [`remove`]
+//! and [`info`]; and [`random`] bytes.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -45,6 +46,26 @@ pub(crate) fn stat(id: c_int) -> io::Result<msqid_ds> {
     Ok(unsafe { ds.assume_init() })
 }
 
+/// The same without permission to receive (Linux 4.17).  msgctl(2), `MSG_STAT_ANY`
+pub(crate) fn stat_any(id: c_int) -> io::Result<msqid_ds> {
+    const MSG_STAT_ANY: c_int = 13; // libc lacks it
+    let mut ds = MaybeUninit::<msqid_ds>::zeroed();
+    // It wants an index, which an id begins with, and answers with the id of what it found there.
+    // SAFETY: `ds` is writable and of the type that MSG_STAT_ANY fills.
+    let found = check(unsafe { libc::msgctl(id, MSG_STAT_ANY, ds.as_mut_ptr()) })?;
+    if found != id {
+        return Err(io::Error::from_raw_os_error(libc::EIDRM));
+    }
+    // SAFETY: all of its fields are integers, zeroed and then filled by the kernel.
+    Ok(unsafe { ds.assume_init() })
+}
+
+/// Whether there is such a queue, whoever may use it.
+pub(crate) fn exists(id: c_int) -> bool {
+    let gone = [libc::EINVAL, libc::EIDRM].map(Some);
+    stat(id).map_or_else(|error| !gone.contains(&error.raw_os_error()), |_| true)
+}
+
 /// Sets owner, mode and capacity (`IPC_SET`).  msgctl(2)
 pub(crate) fn set(id: c_int, mut ds: msqid_ds) -> io::Result<()> {
     // SAFETY: `ds` is of the type that IPC_SET reads.
@@ -64,6 +85,18 @@ pub(crate) fn info() -> io::Result<msginfo> {
     check(unsafe { libc::msgctl(0, libc::MSG_INFO, info.as_mut_ptr().cast()) })?;
     // SAFETY: all of its fields are integers, zeroed and then filled by the kernel.
     Ok(unsafe { info.assume_init() })
+}
+
+/// Fills `bytes` from the kernel's generator.  getrandom(2)
+pub(crate) fn random(bytes: &mut [u8; 16]) -> io::Result<()> {
+    // Up to 256 bytes come whole, uninterrupted, once the kernel has any.
+    // SAFETY: `bytes` are so many writable bytes.
+    let filled = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    if usize::try_from(filled).is_ok_and(|filled| filled == bytes.len()) {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// The C library's own, to compare with.  ftok(3)

@@ -38,7 +38,7 @@ fn one_byte_more_is_refused_by_name() {
     if msgmax == 8192 {
         let text = error.to_string();
         assert!(
-            text.starts_with("message of 8,193 bytes, msgmax is 8,192: "),
+            text == "message of 8,193 bytes, msgmax is 8,192: raise kernel.msgmax or use spill",
             "{text}"
         );
     }
@@ -206,6 +206,9 @@ fn limits_that_change_meanwhile() {
     let longest = [9; 12_000];
     queue.sender(KIND).unwrap().send(&longest).unwrap();
     assert_eq!(rx.recv().unwrap(), longest);
+    tx.send(&longest).unwrap(); // and the sender notices when it has need of it
+    assert_eq!(rx.recv().unwrap(), longest);
+    assert_eq!(tx.max_len(), 12_000);
 }
 
 ipc_core::cases! {

@@ -212,14 +212,14 @@ fn strange_parts_are_refused() {
         let error = QueueSender::from_parts(Vec::new(), &sender[..len]).unwrap_err();
         assert!(matches!(error, Error::Malformed { .. }), "{error}");
     }
-    for (at, value) in [(4, 0xff), (16, 0), (23, 0x80), (32, 9)] {
+    for (at, value) in [(4, 0xff), (16, 1), (24, 0), (31, 0x80), (40, 9)] {
         let mut strange = sender.clone();
-        strange[at] = value; // the id, the kind twice, the spin
+        strange[at] = value; // the id, the spill directory, the kind twice, the spin
         let error = QueueSender::from_parts(Vec::new(), &strange).unwrap_err();
         assert!(matches!(error, Error::Malformed { .. }), "{at}: {error}");
     }
     let mut strange = receiver.clone();
-    strange[16] = 4; // the selection
+    strange[24] = 4; // the selection
     assert!(QueueReceiver::from_parts(Vec::new(), &strange).is_err());
     let fd = std::fs::File::open("/dev/null").unwrap().into();
     assert!(QueueReceiver::from_parts(vec![fd], &receiver).is_err());

@@ -1,11 +1,15 @@
 //! The queue as an object: keys, capacity, what it tells, and what is left of it.
 
+#![allow(unsafe_code)] // to become another user
+
 mod support;
 
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use ipc_msgqueue::{Key, Kind, Queue, QueueOptions, Receiver, Selection, Sender, Wait, limits};
+use ipc_msgqueue::{
+    Error, Key, Kind, Queue, QueueOptions, Receiver, Selection, Sender, Wait, limits,
+};
 use support::{exists, own_namespace, queues};
 
 const KIND: Kind = Kind::of::<1>();
@@ -61,6 +65,80 @@ fn negative_keys_are_keys() {
             .count(),
         1
     );
+}
+
+/// Another user's queue may have the key by chance, or on purpose.
+fn a_key_that_another_user_took() {
+    const UID: u32 = 12345;
+    let (free, taken) = (key(0x54), key(0x55));
+    let queue = QueueOptions::new().mode(0o666).create(free).unwrap();
+    let ours = queue.stat().unwrap();
+    assert_eq!((ours.uid, ours.creator_uid), (ours.creator_uid, uid()));
+    if uid() != 0 {
+        ipc_core::conformance::skip("only root can become another user");
+    }
+    let (told, ()) = ipc_process::fork(((), ()), |()| {
+        // SAFETY: plain numbers go in.
+        assert_eq!(unsafe { libc::setuid(UID) }, 0);
+        // Root's queues are trusted, and may be sent to without a right to look.
+        drop(Queue::open(free).unwrap());
+        drop(
+            QueueOptions::new()
+                .mode(0o622)
+                .create(taken)
+                .unwrap()
+                .keep(),
+        );
+    })
+    .unwrap();
+    told.join().unwrap();
+    let error = Queue::open(taken).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    let text = error.to_string();
+    assert!(text.contains("uid 12345 made it"), "{text}");
+    assert!(QueueOptions::new().creator(1).open(taken).is_err());
+    let theirs = QueueOptions::new().creator(UID).open(taken).unwrap();
+    let (child, ()) = ipc_process::fork(((), ()), |()| {
+        // SAFETY: plain numbers go in.
+        assert_eq!(unsafe { libc::setuid(UID + 1) }, 0);
+        assert!(Queue::open(taken).is_err());
+        let queue = QueueOptions::new().creator(UID).open(taken).unwrap();
+        assert_eq!(
+            queue.stat().unwrap_err().kind(),
+            ErrorKind::PermissionDenied
+        );
+        queue.sender(KIND).unwrap().send(b"x").unwrap();
+    })
+    .unwrap();
+    child.join().unwrap();
+    theirs.remove().unwrap();
+}
+
+fn uid() -> u32 {
+    // SAFETY: always safe.
+    unsafe { libc::geteuid() }
+}
+
+fn a_key_with_another_mode() {
+    let queue = Queue::create(key(0x56)).unwrap();
+    let error = QueueOptions::new().mode(0o666).open(key(0x56)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(error.to_string().contains("it has mode 0600"), "{error}");
+    queue.set_mode(0o666).unwrap();
+    assert_eq!(queue.stat().unwrap().mode, 0o666);
+    QueueOptions::new().mode(0o666).open(key(0x56)).unwrap();
+}
+
+fn a_queue_is_given_away() {
+    let queue = Queue::create(Key::PRIVATE).unwrap();
+    let before = queue.stat().unwrap();
+    queue.set_owner(12345, before.gid).unwrap();
+    let stat = queue.stat().unwrap();
+    assert_eq!((stat.uid, stat.gid), (12345, before.gid));
+    assert_eq!((stat.mode, stat.capacity), (before.mode, before.capacity));
+    queue.set_capacity(100).unwrap(); // who made it still may
+    queue.remove().unwrap();
+    assert!(matches!(queue.set_mode(0o600), Err(Error::Removed { .. })));
 }
 
 fn capacity_within_the_limit_is_granted() {
@@ -143,6 +221,9 @@ fn stat_tells_what_happened() {
 ipc_core::cases! {
     a_key_that_nobody_made,
     a_key_that_is_taken,
+    a_key_that_another_user_took,
+    a_key_with_another_mode,
+    a_queue_is_given_away,
     negative_keys_are_keys,
     capacity_within_the_limit_is_granted,
     capacity_above_the_limit,

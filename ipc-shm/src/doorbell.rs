@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::sys;
 use ipc_core::stream::{Mode, PipeFd, Sink, Source};
 use ipc_core::{Error, Interest, Result, Wait, poll};
 
@@ -34,14 +35,34 @@ pub(crate) enum Heard {
 
 /// A new doorbell.
 pub(crate) fn doorbell() -> Result<(Bell, Ear)> {
-    let (ear, bell) = crate::sys::pipe().map_err(|error| Error::os("pipe2", OBJECT, error))?;
-    let wrap = |fd| PipeFd::new(fd, OBJECT).map_err(|error| Error::os("fcntl", OBJECT, error));
-    Ok((Bell(wrap(bell)?), Ear(wrap(ear)?)))
+    let (ear, bell) = Ear::new()?;
+    Ok((Bell(own(bell)?), ear))
+}
+
+/// An end whose description is this process's own.
+fn own(fd: OwnedFd) -> Result<PipeFd> {
+    PipeFd::new(fd, OBJECT).map_err(|error| Error::os("fcntl", OBJECT, error))
 }
 
 impl Bell {
     pub(crate) fn inherited(fd: OwnedFd) -> Result<Self> {
         PipeFd::inherited(vec![fd], Interest::Write, OBJECT).map(Bell)
+    }
+
+    /// One that a stranger gave.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`](Error::Malformed) if it is none, or is not let in.
+    pub(crate) fn reopened(fd: &OwnedFd) -> Result<Self> {
+        match sys::socket::reopen(fd) {
+            Ok(Some(fd)) => own(fd).map(Bell),
+            Ok(None) => Err(Error::malformed(OBJECT, "it is no write end of a pipe")),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Err(Error::malformed(OBJECT, "it cannot be opened by this user"))
+            }
+            Err(error) => Err(Error::os("open", "/proc/thread-self/fd", error)),
+        }
     }
 
     /// Wakes the listener.
@@ -66,6 +87,12 @@ impl Bell {
 }
 
 impl Ear {
+    /// A new one, and what rings it.
+    pub(crate) fn new() -> Result<(Self, OwnedFd)> {
+        let (ear, bell) = sys::pipe().map_err(|error| Error::os("pipe2", OBJECT, error))?;
+        Ok((Ear(own(ear)?), bell))
+    }
+
     pub(crate) fn inherited(fd: OwnedFd) -> Result<Self> {
         PipeFd::inherited(vec![fd], Interest::Read, OBJECT).map(Ear)
     }

@@ -1,8 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod address;
+mod attach;
+mod connect;
 #[cfg_attr(all(test, loom), path = "model/doorbell.rs")]
 mod doorbell;
+mod file;
 mod handover;
+mod listener;
 mod loan;
 #[cfg(all(test, loom))]
 mod model;
@@ -25,6 +30,8 @@ pub use ipc_core::{
 #[cfg(feature = "serde")]
 pub use ipc_core::{Codec, Postcard, Typed};
 
+pub use address::Address;
+pub use listener::ShmListener;
 pub use loan::Loan;
 pub use options::{MAX_CAPACITY, ShmOptions};
 pub use receiver::ShmReceiver;
@@ -55,4 +62,22 @@ pub fn channel() -> Result<(ShmSender, ShmReceiver)> {
 /// As [`channel`].
 pub fn pair() -> Result<(ShmDuplex, ShmDuplex)> {
     ShmOptions::new().pair()
+}
+
+/// Listens at `address` for programs that [`connect`], with the default [options](ShmOptions).
+///
+/// # Errors
+///
+/// As [`ShmOptions::listen`].
+pub fn listen(address: impl Into<Address>) -> Result<ShmListener> {
+    ShmOptions::new().listen(address)
+}
+
+/// Connects to the listener at `address`, with the default [options](ShmOptions).
+///
+/// # Errors
+///
+/// As [`ShmOptions::connect_wait`].
+pub fn connect(address: impl Into<Address>) -> Result<ShmDuplex> {
+    ShmOptions::new().connect(address)
 }

@@ -76,7 +76,7 @@ fn channel(trust: Trust) -> (ShmSender, ShmReceiver) {
         bell,
         ear,
     };
-    let state = |side| State::new(side, CAPACITY, Spin::Never);
+    let state = |side| State::new(side, CAPACITY, Spin::Never, false);
     (
         ShmSender::new(state(Side::Sender), ends(sender, data.0, space.1)),
         ShmReceiver::new(state(Side::Receiver), ends(receiver, space.0, data.1)),

@@ -235,6 +235,12 @@ impl Segment {
         Segment { ring, ..self }
     }
 
+    /// Moves the records into huge pages: on the side that made them, before anything is there.
+    pub(crate) fn make_huge(&self) -> Result<()> {
+        let done = self.data.mapping.make_huge(self.capacity);
+        done.map_err(Part::Data(self.capacity).error("madvise(MADV_COLLAPSE)"))
+    }
+
     /// Touches all pages, so that using them meets no page fault.
     pub(crate) fn prefault(&mut self) -> Result<()> {
         self.prefaulted = true;

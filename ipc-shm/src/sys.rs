@@ -2,19 +2,18 @@
 //! barrier for other processes.
 #![allow(unsafe_code)]
 
-use std::ffi::c_void;
+mod mapping;
+pub(crate) mod socket;
+
+pub(crate) use mapping::{HUGE_PAGE, Mapping};
+
 use std::fs;
-use std::hint;
 use std::io;
-use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, OwnedFd};
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, SealFlag, fallocate, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
@@ -125,118 +124,6 @@ pub(crate) fn is_no_memory(
     Ok(None)
 }
 
-/// A mapping, unmapped when dropped.
-#[derive(Debug)]
-pub(crate) struct Mapping {
-    start: NonNull<c_void>,
-    len: NonZeroUsize,
-    writable: bool,
-}
-
-// SAFETY: a mapping is the process's, not a thread's.
-unsafe impl Send for Mapping {}
-// SAFETY: it gives out addresses only.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    /// Maps `head + tail` bytes of `fd`, and behind them the last `tail` bytes once more; `tail` may
-    /// be 0. Both are multiples of the page size.  mmap(2)
-    pub(crate) fn new(
-        fd: impl AsFd,
-        head: NonZeroUsize,
-        tail: usize,
-        writable: bool,
-    ) -> io::Result<Self> {
-        let once = head.saturating_add(tail);
-        let len = once.saturating_add(tail);
-        let access = if writable {
-            ProtFlags::PROT_READ | ProtFlags::PROT_WRITE
-        } else {
-            ProtFlags::PROT_READ
-        };
-        let private = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
-        // SAFETY: the kernel chooses the place, where nothing is.
-        let start = unsafe { mmap_anonymous(None, len, ProtFlags::PROT_NONE, private)? };
-        // It owns the whole from here on, whatever fails.
-        let mapping = Mapping {
-            start,
-            len,
-            writable,
-        };
-        let fixed = MapFlags::MAP_SHARED | MapFlags::MAP_FIXED;
-        let place = start.addr();
-        // SAFETY: this replaces the first part of the mapping just made, which nobody uses yet.
-        unsafe { mmap(Some(place), once, access, fixed, fd.as_fd(), 0)? };
-        if let Some(tail) = NonZeroUsize::new(tail) {
-            let place = place.checked_add(once.get()).expect("inside a mapping");
-            let offset = i64::try_from(head.get()).expect("a page or so");
-            // SAFETY: this replaces the rest of the mapping just made, which nobody uses yet.
-            unsafe { mmap(Some(place), tail, access, fixed, fd.as_fd(), offset)? };
-        }
-        Ok(mapping)
-    }
-
-    /// Maps `len` bytes that are this process's alone, zeroed; they cost nothing until they are
-    /// touched.
-    pub(crate) fn private(len: NonZeroUsize) -> io::Result<Self> {
-        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: the kernel chooses the place, where nothing is.
-        let start = unsafe { mmap_anonymous(None, len, access, MapFlags::MAP_PRIVATE)? };
-        Ok(Mapping {
-            start,
-            len,
-            writable: true,
-        })
-    }
-
-    /// Enters every page into this process's page table, so that using it meets no page fault.
-    /// madvise(2)
-    pub(crate) fn prefault(&self) -> Result<(), (&'static str, io::Error)> {
-        let (advice, call) = if self.writable {
-            (
-                MmapAdvise::MADV_POPULATE_WRITE,
-                "madvise(MADV_POPULATE_WRITE)",
-            )
-        } else {
-            (
-                MmapAdvise::MADV_POPULATE_READ,
-                "madvise(MADV_POPULATE_READ)",
-            )
-        };
-        // SAFETY: the range is this mapping, and entering its pages changes none of its bytes.
-        match unsafe { madvise(self.start, self.len.get(), advice) } {
-            Ok(()) => Ok(()),
-            Err(nix::Error::EINVAL) => {
-                self.touch(); // before Linux 5.14
-                Ok(())
-            }
-            Err(error) => Err((call, error.into())),
-        }
-    }
-
-    /// Reads a byte of every page.
-    fn touch(&self) {
-        for offset in (0..self.len.get()).step_by(page_size()) {
-            // SAFETY: inside the mapping, and atomic, since the other side may be writing there.
-            let byte = unsafe { self.start.byte_add(offset).cast::<AtomicU8>().as_ref() };
-            hint::black_box(byte.load(Ordering::Relaxed));
-        }
-    }
-
-    /// The first byte.
-    pub(crate) fn start(&self) -> NonNull<c_void> {
-        self.start
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is this value's own, and the halves that hold addresses in it are
-        // dropped with it. It cannot fail for a range that is mapped.
-        let _ = unsafe { munmap(self.start, self.len.get()) };
-    }
-}
-
 /// Lets [`barrier`] reach this process, in whichever process it is called; false if the kernel
 /// refuses. It costs a few microseconds the first time, and holds until an exec.  membarrier(2)
 pub(crate) fn register() -> bool {
@@ -255,38 +142,4 @@ fn membarrier(command: libc::c_int) -> bool {
     }
     // SAFETY: the call takes two numbers and touches no memory.
     unsafe { libc::syscall(libc::SYS_membarrier, command, 0) == 0 }
-}
-
-#[cfg(test)]
-mod tests {
-    use nix::sys::resource::{UsageWho, getrusage};
-
-    use super::*;
-
-    /// What stands in for madvise(2) on an old kernel.
-    #[test]
-    #[cfg_attr(miri, ignore)] // it maps memory
-    fn touched_memory_meets_no_fault() {
-        let (page, pages) = (NonZeroUsize::new(page_size()).unwrap(), 100);
-        let memory = memory(page.get() * pages).unwrap();
-        for writable in [false, true] {
-            let touched = Mapping::new(&memory, page, page.get() * (pages - 1), writable).unwrap();
-            touched.touch();
-            let faults = || {
-                getrusage(UsageWho::RUSAGE_THREAD)
-                    .unwrap()
-                    .minor_page_faults()
-            };
-            let before = faults();
-            for offset in (0..touched.len.get()).step_by(page.get()) {
-                // SAFETY: inside the mapping.
-                let byte = unsafe { touched.start.byte_add(offset).cast::<AtomicU8>().as_ref() };
-                if writable {
-                    byte.store(1, Ordering::Relaxed);
-                }
-                assert_eq!(byte.load(Ordering::Relaxed), u8::from(writable));
-            }
-            assert!(faults() - before < 5, "{} of them", faults() - before);
-        }
-    }
 }

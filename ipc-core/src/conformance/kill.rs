@@ -19,11 +19,9 @@ const KILLS: u32 = 20;
 /// The time within which a death is noticed.
 const PROMISED: Duration = Duration::from_millis(100);
 /// The time after which something hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// A deadline that is to pass.
 const SHORT: Duration = Duration::from_millis(5);
-/// More than any mechanism takes before it blocks, but for those that refuse it.
-const LARGE: usize = 8 << 20;
 
 /// Expands to the `main` of a mechanism's `tests/kill.rs`: the kill suite over a constructor of
 /// pairs. The crate has `ipc-process` among its dev-dependencies.
@@ -73,6 +71,12 @@ pub fn cases<C: Channel + Inherit + 'static>(pair: fn() -> (C, C), fork: Fork<C>
                 suite.kill_in_mid_message();
             },
         ),
+        Case::new("a_sender_killed_at_random_sent_whole_messages", move || {
+            suite.kill_senders();
+        }),
+        Case::new("a_receiver_killed_at_random_is_gone", move || {
+            suite.kill_receivers();
+        }),
         Case::new("a_stopped_peer_is_a_timeout_and_loses_nothing", move || {
             suite.stop_and_continue();
         }),
@@ -82,8 +86,8 @@ pub fn cases<C: Channel + Inherit + 'static>(pair: fn() -> (C, C), fork: Fork<C>
     ]
 }
 
-struct Suite<C> {
-    pair: fn() -> (C, C),
+pub(super) struct Suite<C> {
+    pub(super) pair: fn() -> (C, C),
     fork: Fork<C>,
 }
 
@@ -132,33 +136,6 @@ impl<C: Channel + Inherit + 'static> Suite<C> {
             "{} kills while blocked, noticed within {slowest:?}",
             trials()
         );
-    }
-
-    /// A sender is killed while it sleeps in a large message, or just after it.
-    fn kill_in_mid_message(self) {
-        for _ in 0..trials() {
-            let (says, hears) = talk();
-            let (a, b) = (self.pair)();
-            let (victim, mut a) = self.fork(vec![a], b, move |mut end| {
-                let large = vec![7; end.max_len().min(LARGE)];
-                end.send(b"whole").unwrap();
-                say(&says, "sending");
-                let _ = end.send(&large);
-                sleep();
-            });
-            assert_eq!(hear(&hears), "sending");
-            victim.until('S');
-            victim.signal(Signal::SIGKILL);
-            let end = &mut a[0];
-            assert_eq!(end.recv().unwrap(), b"whole");
-            let mut next = end.recv().map(<[u8]>::len);
-            if let Ok(len) = next {
-                assert_eq!(len, end.max_len().min(LARGE), "a part of a message");
-                next = end.recv().map(<[u8]>::len);
-            }
-            let gone = matches!(next, Err(Error::Disconnected | Error::Malformed { .. }));
-            assert!(gone, "{next:?}");
-        }
     }
 
     /// An echo is stopped and continued: deadlines hold, and every message comes back, in order.
@@ -215,7 +192,12 @@ impl<C: Channel + Inherit + 'static> Suite<C> {
         drop(children);
     }
 
-    fn fork(self, ours: Vec<C>, theirs: C, run: impl FnOnce(C) + 'static) -> (Peer, Vec<C>) {
+    pub(super) fn fork(
+        self,
+        ours: Vec<C>,
+        theirs: C,
+        run: impl FnOnce(C) + 'static,
+    ) -> (Peer, Vec<C>) {
         let (pid, child, ours) = (self.fork)(ours, theirs, Box::new(run));
         let pid = Pid::from_raw(i32::try_from(pid).expect("a process id"));
         (Peer { pid, _child: child }, ours)
@@ -223,18 +205,18 @@ impl<C: Channel + Inherit + 'static> Suite<C> {
 }
 
 /// A child that is signalled; it ends with this.
-struct Peer {
+pub(super) struct Peer {
     pid: Pid,
     _child: Box<dyn Any>,
 }
 
 impl Peer {
-    fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, signal: Signal) {
         kill(self.pid, signal).expect("kill");
     }
 
     /// Waits until the child is asleep (`S`) or stopped (`T`).  `proc_pid_stat(5)`
-    fn until(&self, state: char) {
+    pub(super) fn until(&self, state: char) {
         let start = Instant::now();
         loop {
             let line = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap();
@@ -251,7 +233,7 @@ impl Peer {
     }
 }
 
-fn trials() -> u32 {
+pub(super) fn trials() -> u32 {
     let given = env::var("KILLS").ok();
     given.map_or(KILLS, |text| text.parse().expect("KILLS is a number"))
 }
@@ -293,17 +275,17 @@ fn sleep() -> ! {
 }
 
 /// Two ends of a line that does not depend on what is tested.
-fn talk() -> (UnixDatagram, UnixDatagram) {
+pub(super) fn talk() -> (UnixDatagram, UnixDatagram) {
     let (says, hears) = UnixDatagram::pair().unwrap();
     hears.set_read_timeout(Some(PATIENCE)).unwrap();
     (says, hears)
 }
 
-fn say(line: &UnixDatagram, text: &str) {
+pub(super) fn say(line: &UnixDatagram, text: &str) {
     line.send(text.as_bytes()).unwrap();
 }
 
-fn hear(line: &UnixDatagram) -> String {
+pub(super) fn hear(line: &UnixDatagram) -> String {
     let mut text = [0; 1000];
     let len = line.recv(&mut text).expect("the child hangs");
     String::from_utf8_lossy(&text[..len]).into_owned()

@@ -8,6 +8,7 @@
 mod deadlines;
 mod isolated;
 pub mod kill;
+mod landed;
 mod messages;
 mod peers;
 mod readiness;

@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -176,6 +176,50 @@ pub(super) fn sigpipe() -> [bool; 5] {
         let mask = u64::from_str_radix(mask.expect(field).trim(), 16).expect(field);
         mask >> (libc::SIGPIPE - 1) & 1 == 1
     })
+}
+
+/// How often a child began something, and ended it, in memory that it shares with its parent.
+#[derive(Clone, Copy)]
+pub(super) struct Marks(&'static [AtomicU64; 2]);
+
+impl Marks {
+    /// Marks for the rest of this process's life.  mmap(2)
+    pub(super) fn new() -> Self {
+        // SAFETY: a new mapping at a place that the kernel chooses.
+        let page = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                size_of::<[AtomicU64; 2]>(),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        assert_ne!(page, libc::MAP_FAILED, "mmap");
+        // SAFETY: zeroed, aligned as pages are, never unmapped, and touched through atomics only.
+        Marks(unsafe { &*page.cast() })
+    }
+
+    pub(super) fn reset(self) {
+        self.0
+            .iter()
+            .for_each(|mark| mark.store(0, Ordering::SeqCst));
+    }
+
+    pub(super) fn begin(self) {
+        self.0[0].fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn end(self) {
+        self.0[1].fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How often it was begun, and ended.
+    pub(super) fn read(self) -> (u64, u64) {
+        let ended = self.0[1].load(Ordering::SeqCst);
+        (self.0[0].load(Ordering::SeqCst), ended)
+    }
 }
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);

@@ -1,0 +1,65 @@
+//! The file by which a listener is found.
+
+use std::fs::{self, Metadata, OpenOptions, Permissions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process;
+
+/// The file of a bound socket: removed on drop, by the process that made it, if it is still the
+/// same.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    /// Absolute: the working directory may change.
+    path: PathBuf,
+    inode: (u64, u64),
+    maker: u32,
+}
+
+impl SocketFile {
+    /// Takes over the file at `path`, which `bind` has just made there, and gives it back what the
+    /// umask took of its mode.
+    pub(crate) fn new(path: &Path, mode: u32) -> io::Result<Self> {
+        let path = std::path::absolute(path)?;
+        let found = fs::symlink_metadata(&path)?; // takes no descriptor: there may be none left
+        let file = SocketFile {
+            path,
+            inode: inode(&found),
+            maker: process::id(),
+        };
+        if found.file_type().is_socket() && found.mode() & mode != mode {
+            file.set_mode(mode)?;
+        }
+        Ok(file)
+    }
+
+    /// Sets the mode by a descriptor: the name may have come to mean another file.
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_PATH | libc::O_NOFOLLOW)
+            .open(&self.path)?;
+        if inode(&opened.metadata()?) == self.inode {
+            let name = format!("/proc/self/fd/{}", opened.as_raw_fd());
+            fs::set_permissions(name, Permissions::from_mode(mode))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let same = || {
+            let found = fs::symlink_metadata(&self.path);
+            found.is_ok_and(|found| inode(&found) == self.inode)
+        };
+        if process::id() == self.maker && same() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn inode(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}

@@ -1,0 +1,395 @@
+//! Clients that are none, and what they cost: nothing to anybody but themselves.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, IoSlice, IoSliceMut, Write};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::thread;
+
+use ipc_shm::{Address, Error, Inherit, Receiver, Sender, ShmListener, ShmOptions, Spin};
+use nix::cmsg_space;
+use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
+    recvmsg, sendmsg, socketpair,
+};
+
+use crate::{LONG, SOON, abstract_name, attached, kind_of, tiers, trusted};
+
+/// A request, as a client sends it: the greeting; the answer's socket, data, control, two bells.
+struct Request {
+    greeting: Vec<u8>,
+    fds: Vec<OwnedFd>,
+}
+
+/// Where a request is caught on its way.
+struct Fake {
+    socket: UnixDatagram,
+    address: Address,
+}
+
+impl Fake {
+    fn new() -> Self {
+        let name = format!("ipc-shm-fake-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        Fake {
+            socket: UnixDatagram::bind_addr(&address).unwrap(),
+            address: Address::Abstract(name.into()),
+        }
+    }
+
+    fn receive(&self) -> Request {
+        let mut greeting = vec![0; 100];
+        let mut control = cmsg_space!([RawFd; 8]);
+        let mut parts = [IoSliceMut::new(&mut greeting)];
+        let fd = self.socket.as_raw_fd();
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        let message = recvmsg::<UnixAddr>(fd, &mut parts, Some(&mut control), flags).unwrap();
+        let mut fds = Vec::new();
+        for part in message.cmsgs().unwrap() {
+            if let ControlMessageOwned::ScmRights(numbers) = part {
+                fds.extend(numbers.into_iter().map(owned));
+            }
+        }
+        let len = message.bytes;
+        greeting.truncate(len);
+        Request { greeting, fds }
+    }
+}
+
+#[allow(unsafe_code)]
+fn owned(fd: RawFd) -> OwnedFd {
+    // SAFETY: the kernel has just made it for this process.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// A client's request, and a socket for the answer to it.
+fn request(options: &ShmOptions) -> (Request, OwnedFd) {
+    let fake = Fake::new();
+    let timed = options.connect_timeout(&fake.address, SOON / 30);
+    assert!(matches!(timed, Err(Error::TimedOut)), "{timed:?}");
+    let mut request = fake.receive();
+    assert_eq!((request.greeting.len(), request.fds.len()), (40, 5));
+    let kind = (AddressFamily::Unix, SockType::SeqPacket);
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let (ours, theirs) = socketpair(kind.0, kind.1, None, flags).unwrap();
+    request.fds[0] = theirs;
+    (request, ours)
+}
+
+impl Request {
+    fn send(&self, to: &Address) {
+        let socket = UnixDatagram::unbound().unwrap();
+        let Address::Abstract(name) = to else {
+            panic!()
+        };
+        let name = UnixAddr::new_abstract(name).unwrap();
+        let fds: Vec<RawFd> = self.fds.iter().map(AsRawFd::as_raw_fd).collect();
+        let rights = [ControlMessage::ScmRights(&fds)];
+        let control = if fds.is_empty() { &[][..] } else { &rights };
+        let bytes = [IoSlice::new(&self.greeting)];
+        let flags = MsgFlags::empty();
+        sendmsg(socket.as_raw_fd(), &bytes, control, flags, Some(&name)).unwrap();
+    }
+
+    fn with(mut self, at: usize, fd: impl Into<OwnedFd>) -> Self {
+        self.fds[at] = fd.into();
+        self
+    }
+}
+
+/// The answer's word, if there is one.
+fn answer(socket: &OwnedFd) -> Option<u64> {
+    let mut bytes = [0; 100];
+    let flags = MsgFlags::MSG_DONTWAIT;
+    let len = nix::sys::socket::recv(socket.as_raw_fd(), &mut bytes, flags).ok()?;
+    (len == 40).then(|| u64::from_le_bytes(bytes[16..24].try_into().unwrap()))
+}
+
+const OFFER: u64 = 0;
+const TERMS: u64 = 1;
+const UNFIT: u64 = 3;
+const SHORTAGE: u64 = 4;
+
+fn count() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// The listener gets nobody from this request, and says `word`.
+fn refused(listener: &ShmListener, request: &Request, socket: &OwnedFd, word: Option<u64>) {
+    request.send(listener.address());
+    let before = count();
+    assert!(matches!(listener.try_accept(), Err(Error::WouldBlock)));
+    assert_eq!(answer(socket), word);
+    assert_eq!(count(), before, "descriptors were kept");
+}
+
+fn null() -> OwnedFd {
+    File::open("/dev/null").unwrap().into()
+}
+
+pub(crate) fn rubbish_costs_nobody_anything() {
+    for (_, options) in tiers() {
+        let listener = options.listen(abstract_name()).unwrap();
+        let refuse = |change: &dyn Fn(Request) -> Request, word| {
+            let (request, socket) = request(&options);
+            refused(&listener, &change(request), &socket, word);
+        };
+        let (good, socket) = request(&options);
+        good.send(listener.address());
+        let mut end = listener.try_accept().unwrap();
+        assert_eq!(answer(&socket), Some(OFFER));
+        drop((good, socket));
+        assert!(matches!(end.recv(), Err(Error::Disconnected)));
+
+        for len in [0, 1, 39] {
+            let cut = |mut request: Request| {
+                request.greeting.truncate(len);
+                request
+            };
+            refuse(&cut, Some(UNFIT));
+        }
+        for extra in [1, 60_000] {
+            let long = |mut request: Request| {
+                request.greeting.resize(40 + extra, 0);
+                request
+            };
+            refuse(&long, Some(UNFIT));
+        }
+        // Magic, version, word, tier, capacity.
+        for (field, value, word) in [
+            (0, 7, UNFIT),
+            (1, 2, UNFIT),
+            (2, 9, UNFIT),
+            (2, 1, UNFIT),
+            (3, 7, UNFIT),
+            (4, 0, TERMS),
+            (4, 4096, TERMS),
+            (4, u64::MAX, TERMS),
+        ] {
+            let wrong = |mut request: Request| {
+                request.greeting[field * 8..][..8].copy_from_slice(&u64::to_le_bytes(value));
+                request
+            };
+            refuse(&wrong, Some(word));
+        }
+        for count in 0..5 {
+            let few = |mut request: Request| {
+                request.fds.truncate(count);
+                request
+            };
+            refuse(&few, (count > 0).then_some(UNFIT));
+        }
+        for extra in [1, 200] {
+            let many = |mut request: Request| {
+                request.fds.extend((0..extra).map(|_| null()));
+                request
+            };
+            refuse(&many, Some(UNFIT));
+        }
+        for (one, other) in [(1, 2), (1, 3), (2, 4)] {
+            let swapped = |mut request: Request| {
+                request.fds.swap(one, other);
+                request
+            };
+            refuse(&swapped, Some(UNFIT));
+        }
+        for at in 0..5 {
+            let word = (at > 0).then_some(UNFIT);
+            refuse(&|request| request.with(at, null()), word);
+            refuse(&|request| request.with(at, File::open("/").unwrap()), word);
+            let writable = || File::options().write(true).open("/dev/null").unwrap();
+            refuse(&|request| request.with(at, writable()), word);
+            let datagram = || UnixDatagram::unbound().unwrap();
+            refuse(&|request| request.with(at, datagram()), word);
+            let (ear, _bell) = nix::unistd::pipe().unwrap();
+            refuse(&|request| request.with(at, ear.try_clone().unwrap()), word);
+        }
+        // An answer goes where answers go, and into nobody's other socket.
+        let (elsewhere, end) = UnixDatagram::pair().unwrap();
+        let (request, _) = request(&options);
+        refused(&listener, &request.with(0, end), &elsewhere.into(), None);
+        attached(&options, &listener); // and it goes on
+    }
+}
+
+/// Memory of `len` bytes, made in a way that is not ours.
+fn memory(len: i64, allocated: bool, seals: SealFlag) -> OwnedFd {
+    let fd = memfd_create(c"hostile", MFdFlags::MFD_ALLOW_SEALING).unwrap();
+    if allocated {
+        nix::fcntl::fallocate(&fd, nix::fcntl::FallocateFlags::empty(), 0, len).unwrap();
+    } else {
+        nix::unistd::ftruncate(&fd, len).unwrap();
+    }
+    fcntl(&fd, FcntlArg::F_ADD_SEALS(seals)).unwrap();
+    fd
+}
+
+pub(crate) fn memory_is_checked() {
+    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
+    let page = page.unwrap().unwrap();
+    let size = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+    let all = size | SealFlag::from_bits_retain(0x10);
+    for (tier, options) in tiers() {
+        let listener = options.listen(abstract_name()).unwrap();
+        for (at, len) in [(1, (64 << 10) + page), (2, page)] {
+            let check = |fd: OwnedFd, word| {
+                let (request, socket) = request(&options);
+                let request = request.with(at, fd);
+                if word == OFFER {
+                    request.send(listener.address());
+                    listener.try_accept().unwrap();
+                    assert_eq!(answer(&socket), Some(word));
+                } else {
+                    refused(&listener, &request, &socket, Some(word));
+                }
+            };
+            check(memory(len, true, all), OFFER); // nothing is wrong with this one
+            check(memory(len, false, all), UNFIT); // a page that cannot be had is a SIGBUS
+            check(memory(len - 1, true, all), UNFIT);
+            check(memory(len + page, true, all), UNFIT);
+            for missing in size.iter() {
+                check(memory(len, true, all - missing), UNFIT);
+            }
+            let half_sealed = if tier == "trusted" { OFFER } else { UNFIT };
+            check(memory(len, true, size), half_sealed);
+            let file = tempfile::tempfile().unwrap();
+            file.set_len(len.try_into().unwrap()).unwrap();
+            check(file.into(), UNFIT);
+            // Where the machine has huge pages set aside, they are refused, too.
+            let huge = MFdFlags::MFD_ALLOW_SEALING | MFdFlags::MFD_HUGETLB;
+            if let Ok(huge) = memfd_create(c"huge", huge) {
+                let _ = nix::unistd::ftruncate(&huge, len);
+                let _ = fcntl(&huge, FcntlArg::F_ADD_SEALS(all));
+                check(huge, UNFIT);
+            }
+        }
+    }
+}
+
+pub(crate) fn a_flood_of_rubbish_ends_at_the_deadline() {
+    let options = trusted();
+    let listener = options.listen(abstract_name()).unwrap();
+    let address = listener.address().clone();
+    let flood = move || {
+        let Address::Abstract(name) = &address else {
+            panic!()
+        };
+        let name = UnixAddr::new_abstract(name).unwrap();
+        let socket = UnixDatagram::unbound().unwrap();
+        let bytes = [IoSlice::new(b"rubbish")];
+        let flags = MsgFlags::empty();
+        while sendmsg(socket.as_raw_fd(), &bytes, &[], flags, Some(&name)).is_ok() {}
+    };
+    let flooders: Vec<_> = (0..4).map(|_| thread::spawn(flood.clone())).collect();
+    for _ in 0..10 {
+        assert!(matches!(listener.try_accept(), Err(Error::WouldBlock)));
+        assert!(matches!(
+            listener.accept_timeout(SOON),
+            Err(Error::TimedOut)
+        ));
+    }
+    attached(&options, &listener);
+    drop(listener);
+    for flooder in flooders {
+        flooder.join().unwrap();
+    }
+}
+
+/// A client that keeps the descriptions of what it gave clears their flags and fills the pipes: to
+/// ring must not wait for it.
+pub(crate) fn a_bell_never_blocks() {
+    for (_, options) in tiers() {
+        let options = options.spin(Spin::Never);
+        let listener = options.listen(abstract_name()).unwrap();
+        let fake = Fake::new();
+        thread::scope(|scope| {
+            let client = scope.spawn(|| options.connect(&fake.address).unwrap());
+            let request = fake.receive();
+            request.send(listener.address());
+            let mut server = listener.accept_timeout(LONG).unwrap();
+            let mut client = client.join().unwrap();
+            request.fds[3..].iter().for_each(fill);
+            // It asks to be woken, and its doorbell is full; nothing else may be.
+            assert!(!ipc_shm::Ready::arm(client.receiver()).unwrap());
+            server.send(b"for whom the bell tolls").unwrap();
+            assert_eq!(client.recv().unwrap(), b"for whom the bell tolls");
+            while client.try_send(&[0; 1000]).is_ok() {}
+            request.fds[3..].iter().for_each(fill);
+            while server.try_recv().is_ok() {}
+        });
+    }
+}
+
+/// Fills a pipe, and has whoever shares the description wait for room.
+fn fill(bell: &OwnedFd) {
+    fcntl(bell, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    let mut pipe = File::from(bell.try_clone().unwrap());
+    while pipe.write(&[1]).is_ok() {}
+    fcntl(bell, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+}
+
+/// Wherever they end: an error on one side, an error on the other, and no more.
+pub(crate) fn no_descriptors_is_an_error_and_leaks_none() {
+    for (_, options) in tiers() {
+        let listener = options.listen(abstract_name()).unwrap();
+        let (mut refused, before) = (0, count());
+        for left in 0.. {
+            let (request, socket) = request(&options);
+            request.send(listener.address());
+            let used = count() - 1; // less the one that counts
+            setrlimit(Resource::RLIMIT_NOFILE, (used + left) as u64, 4096).unwrap();
+            let accepted = listener.try_accept();
+            setrlimit(Resource::RLIMIT_NOFILE, 1024, 4096).unwrap();
+            match accepted {
+                Ok(_) => break,
+                Err(error) => {
+                    let text = error.to_string();
+                    assert!(text.contains("Too many open files"), "{text}");
+                    // With none for the answer's socket there is no answer.
+                    assert!(matches!(answer(&socket), None | Some(SHORTAGE)));
+                    refused += 1;
+                }
+            }
+            drop((request, socket));
+            assert_eq!(count(), before);
+        }
+        assert!(refused >= 5, "{refused}");
+        attached(&options, &listener);
+    }
+}
+
+/// What each gave the other can be neither resized nor, without trust, mapped writable.
+pub(crate) fn what_is_attached_is_sealed() {
+    for (tier, options) in tiers() {
+        let listener = options.listen(abstract_name()).unwrap();
+        let (client, server) = attached(&options, &listener);
+        for mut end in [client, server] {
+            let mut files = Vec::new();
+            let mut each = |fd: std::os::fd::BorrowedFd<'_>| {
+                files.push(File::from(fd.try_clone_to_owned().unwrap()));
+            };
+            end.sender().fds(&mut each);
+            end.receiver().fds(&mut each);
+            for at in [0, 1, 4, 5] {
+                let memory = &mut files[at];
+                let refused = memory.set_len(0).unwrap_err();
+                assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+                let written = memory.write(&[0]).is_ok();
+                assert_eq!(written, tier == "trusted");
+                let seals = fcntl(memory.as_fd(), FcntlArg::F_GET_SEALS).unwrap();
+                assert_eq!(seals & 0x10 != 0, tier == "untrusted");
+            }
+            let told = end.into_parts();
+            if tier == "untrusted" {
+                let (kind, told) = kind_of(told.map(drop));
+                assert_eq!(kind, ErrorKind::Unsupported, "{told}");
+            } else {
+                told.unwrap();
+            }
+        }
+    }
+}
