@@ -6,6 +6,8 @@ mod key;
 mod kind;
 mod options;
 mod parts;
+#[cfg(feature = "php")]
+pub mod php;
 mod queue;
 mod receiver;
 mod sender;
