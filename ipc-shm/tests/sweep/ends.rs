@@ -6,8 +6,8 @@ use ipc_shm::{
     Error, Ready, Receiver, Result, Select, Sender, ShmOptions, ShmReceiver, ShmSender, Spin, Wait,
 };
 
-/// After this time something hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A deadline after which the watchdog has long barked.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
 /// The header of a message of 16 bytes.
 const DECOY: u64 = 1 << 63 | 16;
 /// More messages than a sender passes to a dead receiver before it asks for it.

@@ -21,9 +21,11 @@
 //! | no look after an asking, receiver | a receiver whose peer sends |
 //! | no look after an asking, sender | a sender whose peer makes room |
 //! | a receiver does not ring | a sender whose peer makes room |
+//! | a client keeps its copy of the socket for the answer | both listeners that accept |
 //!
 //! Instructions are executed one after another here, so that a missing fence is not seen.
 
+mod attachments;
 mod ends;
 mod receivers;
 mod senders;
@@ -37,6 +39,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let killed = senders::cases().chain(receivers::cases());
+    let killed = killed.chain(attachments::cases());
     let cases = killed.chain(survivors::cases()).chain(sleepers::cases());
     ipc_core::conformance::run(cases.collect())
 }

@@ -11,7 +11,7 @@ use crate::watchdog::watch;
 
 /// Stops of an operation where all are: only one that polls, in loops, has twice as many
 /// instructions.
-const MANY: usize = 4000;
+const MANY: usize = 20_000;
 
 /// Where to stop an operation. To step through all that lies before would take the square of its
 /// length: so it runs up to the last system call before.

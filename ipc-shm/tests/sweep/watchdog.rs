@@ -9,7 +9,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use nix::unistd::alarm;
 
 /// Many times what a trial takes.
-const SECONDS: u32 = 20;
+const SECONDS: u32 = 30;
 
 static STEPS: AtomicUsize = AtomicUsize::new(0);
 
