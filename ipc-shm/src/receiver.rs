@@ -99,6 +99,10 @@ impl Receiver for ShmReceiver {
         each(self.message());
         let mut received = 1;
         while received < max {
+            received += self.flow.ring.take(max - received, BATCH, each);
+            if received == max {
+                break;
+            }
             let start = self.flow.ring.position();
             match self.flow.next() {
                 Ok(true) => each(self.message()),

@@ -164,12 +164,13 @@ impl Sender for ShmSender {
             self.flow.ask_peer()?;
         }
         let (mut accepted, mut end) = (0, Ok(()));
-        for msg in msgs {
+        while let Some(msg) = msgs.get(accepted) {
             end = self.add(msg, wait);
             if end.is_err() {
                 break;
             }
             accepted += 1;
+            accepted += self.flow.ring.push_more(&msgs[accepted..], BATCH);
         }
         match end.and(self.flow.publish_batch()) {
             Err(error) if accepted == 0 => Err(error),

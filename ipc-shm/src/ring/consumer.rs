@@ -108,6 +108,39 @@ impl Consumer {
         Ok(true)
     }
 
+    /// Takes messages that are there and shows them, `max` at most and until `bytes` are taken that
+    /// were not given back; returns how many. The last one is the current message.
+    ///
+    /// This is [`next`](Self::next) again and again with its positions in registers.
+    pub(crate) fn take(&mut self, max: usize, bytes: u64, each: &mut dyn FnMut(&[u8])) -> usize {
+        if self.copies() {
+            return 0;
+        }
+        let (ring, limit, end) = (self.ring, self.limit, self.released + bytes);
+        let (mut offset, mut next) = (self.offset, self.next);
+        let (mut record, mut count) = (Record::of(self.len), 0);
+        while count < max && next < end {
+            let header = ring.header(offset).load(Ordering::Relaxed);
+            fence(Ordering::Acquire);
+            let len = header.wrapping_sub(PUBLISHED);
+            if len >= limit {
+                break;
+            }
+            #[allow(clippy::cast_possible_truncation)] // less than the capacity
+            let len = len as usize;
+            self.message = ring.at(offset + HEADER);
+            self.len = len;
+            let bytes = record.bytes(len);
+            next += bytes as u64;
+            offset = ring.behind(offset, bytes);
+            // Stored each time, because `each` may panic, but never loaded.
+            (self.next, self.offset) = (next, offset);
+            count += 1;
+            each(self.message());
+        }
+        count
+    }
+
     /// Nothing yet, or nothing ever again.
     #[cold]
     fn no_record(&mut self, header: u64) -> Result<bool, Corrupt> {
@@ -155,5 +188,35 @@ impl Consumer {
         // a trusted sender no longer writes it, and `len` was checked to end inside the data.
         // Without a message the length is 0.
         unsafe { slice::from_raw_parts(self.message.as_ptr(), self.len) }
+    }
+}
+
+/// The bytes of the record that was met last. Most are as long as the one before: a processor guesses
+/// that and goes on, where an addition would have it wait for each header to find the next one.
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    len: usize,
+    bytes: usize,
+}
+
+impl Record {
+    /// That of a message of `len` bytes.
+    fn of(len: usize) -> Self {
+        let bytes = record(len);
+        Record { len, bytes }
+    }
+
+    /// The bytes of one that carries `len` bytes.
+    #[inline]
+    fn bytes(&mut self, len: usize) -> usize {
+        if len != self.len {
+            self.change(len);
+        }
+        self.bytes
+    }
+
+    #[cold]
+    fn change(&mut self, len: usize) {
+        *self = Record::of(len);
     }
 }

@@ -53,8 +53,12 @@ enum Step {
     Write(usize),
     /// Writes in place what is to be no message.
     Scribble(usize),
+    /// More of them in one go, of these many hundredths, until so many bytes are unpublished.
+    PushMore(Vec<usize>, usize),
     Publish,
     Receive,
+    /// Several in one go, or until so many bytes are to be given back.
+    Take(usize, u64),
     Release,
     /// Gives back what lies before the current message, as in a batch.
     GiveBack,
@@ -68,8 +72,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..=4_usize).prop_map(Step::Push),
         4 => (0..=100_usize).prop_map(Step::Write),
         1 => (0..=100_usize).prop_map(Step::Scribble),
+        3 => (proptest::collection::vec(0..=30_usize, 0..4), 0..400_usize)
+            .prop_map(|(lens, bytes)| Step::PushMore(lens, bytes)),
         3 => Just(Step::Publish),
         5 => Just(Step::Receive),
+        3 => (0..4_usize, 0..200_u64).prop_map(|(max, bytes)| Step::Take(max, bytes)),
         3 => Just(Step::Release),
         1 => Just(Step::GiveBack),
         1 => Just(Step::Succeed),
@@ -144,6 +151,22 @@ fn check(ring: Ring, steps: &[Step], start: u64, copies: bool) -> Result<(), Tes
                     model.written.push_back(msg);
                 }
             }
+            Step::PushMore(hundredths, bytes) => {
+                let lens = hundredths.iter().map(|h| ring.max_len() * h / 100);
+                let msgs: Vec<Vec<u8>> = lens.map(|len| vec![number; len]).collect();
+                number = number.wrapping_add(1);
+                let slices: Vec<&[u8]> = msgs.iter().map(Vec::as_slice).collect();
+                prop_assert!(tx.has_room(0).is_ok());
+                let begun = tx.unpublished();
+                let pushed = tx.push_more(&slices, *bytes);
+                prop_assert!(pushed == 0 || begun > 0);
+                for msg in msgs.into_iter().take(pushed) {
+                    model.used += record(msg.len());
+                    model.written.push_back(msg);
+                }
+                prop_assert!(model.used + HEADER <= ring.capacity);
+                prop_assert!(pushed == 0 || tx.unpublished() <= *bytes);
+            }
             Step::Publish if model.written.is_empty() => {}
             Step::Publish => {
                 let written: usize = model.written.iter().map(|msg| record(msg.len())).sum();
@@ -158,6 +181,22 @@ fn check(ring: Ring, steps: &[Step], start: u64, copies: bool) -> Result<(), Tes
                 if let Some(msg) = expected {
                     prop_assert_eq!(rx.message(), &msg[..]);
                     model.held = (record(msg.len()), model.held.0 + model.held.1);
+                }
+            }
+            Step::Take(max, bytes) => {
+                let mut taken = Vec::new();
+                let count = rx.take(*max, *bytes, &mut |msg| taken.push(msg.to_vec()));
+                prop_assert_eq!(count, taken.len());
+                prop_assert!(count <= *max && (count == 0 || !copies));
+                let last = taken.last().cloned();
+                for msg in taken {
+                    model.held += record(msg.len());
+                    prop_assert_eq!(Some(msg), model.published.pop_front());
+                }
+                let enough = count == *max || model.held as u64 >= *bytes;
+                prop_assert!(copies || enough || model.published.is_empty());
+                if let Some(last) = last {
+                    prop_assert_eq!(rx.message(), &last[..]);
                 }
             }
             Step::Release => {
