@@ -1,4 +1,4 @@
-//! System calls: making shared memory and pipes, sealing, mapping, what is checked first, and a
+//! System calls: making shared memory and pipes, sealing, mapping, and a
 //! barrier for other processes.
 #![allow(unsafe_code)]
 
@@ -7,20 +7,17 @@ pub(crate) mod socket;
 
 pub(crate) use mapping::{HUGE_PAGE, Mapping};
 
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, SealFlag, fallocate, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use nix::unistd::{SysconfVar, pipe2, sysconf};
 
-/// Memory of this size or more is taken only after a look at how much the machine has left.
-const LARGE: usize = 16 << 20;
+use crate::limits;
 
 /// A read end and a write end, closed on exec.  pipe(2)
 pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
@@ -36,7 +33,7 @@ pub(crate) fn page_size() -> usize {
 
 /// `len` bytes of shared memory, zeroed and really there.  `memfd_create(2)`, fallocate(2)
 pub(crate) fn memory(len: usize) -> Result<OwnedFd, (&'static str, io::Error)> {
-    check_limits(len).map_err(|error| ("fallocate", error))?;
+    limits::check(len).map_err(|error| ("fallocate", error))?;
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let fd = memfd_create(c"ipc-shm", flags).map_err(|error| ("memfd_create", error.into()))?;
     fchmod(&fd, Mode::S_IRUSR | Mode::S_IWUSR).map_err(|error| ("fchmod", error.into()))?;
@@ -44,35 +41,19 @@ pub(crate) fn memory(len: usize) -> Result<OwnedFd, (&'static str, io::Error)> {
     // Not ftruncate: a page that memory is lacking for is then an error here, and no SIGBUS later.
     loop {
         match fallocate(&fd, FallocateFlags::empty(), 0, size) {
-            Err(nix::Error::EINTR) => {}
+            Err(Errno::EINTR) => {}
+            Err(Errno::ENOSPC) => return Err(("fallocate", committed())),
             Err(error) => return Err(("fallocate", error.into())),
             Ok(()) => return Ok(fd),
         }
     }
 }
 
-/// What the kernel would answer by a signal: SIGXFSZ, or a kill for want of memory.
-fn check_limits(len: usize) -> io::Result<()> {
-    let (soft, _) = getrlimit(Resource::RLIMIT_FSIZE)?;
-    if len as u64 > soft {
-        let reason = format!("RLIMIT_FSIZE is {soft} bytes; raise it, or ask for less capacity");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
-    }
-    if len >= LARGE && available().is_some_and(|available| len as u64 > available) {
-        let reason = "the machine's available memory (MemAvailable) is less; ask for less capacity";
-        return Err(io::Error::new(io::ErrorKind::OutOfMemory, reason));
-    }
-    Ok(())
-}
-
-/// Bytes that can be had without swapping.  `proc_meminfo(5)`
-fn available() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib * 1024)
+/// What a memfd, which lies on no device and has no quota, means by ENOSPC.
+fn committed() -> io::Error {
+    let reason = "the memory that may be committed is used up (CommitLimit, with \
+                  vm.overcommit_memory 2); raise it, or ask for less capacity";
+    io::Error::new(io::ErrorKind::OutOfMemory, reason)
 }
 
 /// Fixes the size of a memfd for ever, and with `writers` the set of those who can write it: whoever

@@ -106,7 +106,8 @@ impl Mapping {
             ),
             Err(Errno::ENOMEM | Errno::EAGAIN | Errno::EBUSY) => (
                 io::ErrorKind::OutOfMemory,
-                "no memory is left in pieces of 2 MiB; ask for less capacity, or for no huge pages",
+                "no memory is left in pieces of 2 MiB: have it compacted (/proc/sys/vm/compact_memory), \
+                 or ask for less capacity, or for no huge pages",
             ),
             done => return Ok(done.map(drop)?),
         };
