@@ -116,6 +116,7 @@ fn play(role: &str) {
             let (kind, told) = kind_of(options.connect_timeout(&address, LONG));
             assert_eq!(kind, ErrorKind::PermissionDenied, "{told}");
         }
+        "impostor" => hostile::impose(&address),
         _ => panic!("no such role: {role}"),
     }
 }
@@ -330,6 +331,17 @@ fn another_user_is_let_in_where_it_may() {
     assert_eq!(kind, ErrorKind::PermissionDenied);
     assert!(told.contains("its own user alone"), "{told}");
     kill(server);
+    // One that takes everybody is not trusted for that.
+    let impostor = other("impostor", "trusted", &address).unwrap();
+    let (kind, told) = loop {
+        match kind_of(trusted().connect_timeout(&address, LONG)) {
+            (ErrorKind::ConnectionRefused, _) => thread::sleep(Duration::from_millis(1)),
+            other => break other,
+        }
+    };
+    assert_eq!(kind, ErrorKind::PermissionDenied);
+    assert!(told.contains("another user's"), "{told}");
+    join(impostor);
 }
 
 fn accepting_keeps_its_deadline() {

@@ -33,11 +33,14 @@ struct Fake {
 
 impl Fake {
     fn new() -> Self {
-        let name = format!("ipc-shm-fake-{}", std::process::id());
+        Fake::at(format!("ipc-shm-fake-{}", std::process::id()).into_bytes())
+    }
+
+    fn at(name: Vec<u8>) -> Self {
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         Fake {
             socket: UnixDatagram::bind_addr(&address).unwrap(),
-            address: Address::Abstract(name.into()),
+            address: Address::Abstract(name),
         }
     }
 
@@ -64,6 +67,18 @@ impl Fake {
 fn owned(fd: RawFd) -> OwnedFd {
     // SAFETY: the kernel has just made it for this process.
     unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// What an impostor does, by the name of a listener: it takes a request, and gives back what came.
+pub(crate) fn impose(address: &Address) {
+    let Address::Abstract(name) = address else {
+        panic!()
+    };
+    let Request { greeting, fds } = Fake::at(name.clone()).receive();
+    let given: Vec<RawFd> = fds[1..].iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&given)];
+    let (bytes, flags) = ([IoSlice::new(&greeting)], MsgFlags::empty());
+    sendmsg::<UnixAddr>(fds[0].as_raw_fd(), &bytes, &rights, flags, None).unwrap();
 }
 
 /// A client's request, and a socket for the answer to it.
