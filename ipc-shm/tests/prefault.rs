@@ -4,8 +4,10 @@
 //! without the touching of the sender's memory, of the receiver's, of its private memory, after
 //! parts were put together, after a fork in the child and in the parent.
 
+use std::thread;
+
 use ipc_process::fork;
-use ipc_shm::{Inherit, Receiver, Sender, ShmOptions, ShmReceiver, ShmSender};
+use ipc_shm::{Address, Inherit, Receiver, Sender, ShmOptions, ShmReceiver, ShmSender};
 use nix::sys::resource::{UsageWho, getrusage};
 
 /// Both mappings of the records are this long, in each half.
@@ -90,6 +92,20 @@ fn nor_after_parts_were_put_together() {
     }
 }
 
+fn nor_after_an_attachment() {
+    let address: Address = format!("@ipc-shm-prefault-{}", std::process::id())
+        .parse()
+        .unwrap();
+    for options in kinds() {
+        warm_up(&options);
+        let listener = options.listen(&address).unwrap();
+        let server = thread::spawn(move || listener.accept().unwrap());
+        let (mut tx, _there) = options.connect(&address).unwrap().split();
+        let (_back, mut rx) = server.join().unwrap().split();
+        check(&options, use_up(&mut tx, &mut rx));
+    }
+}
+
 /// A fork copies no page table of shared memory.
 fn nor_in_a_forked_child() {
     for options in kinds() {
@@ -122,6 +138,7 @@ fn nor_in_who_forked_it() {
 ipc_core::cases! {
     no_message_meets_a_page_fault,
     nor_after_parts_were_put_together,
+    nor_after_an_attachment,
     nor_in_a_forked_child,
     nor_in_who_forked_it,
 }
