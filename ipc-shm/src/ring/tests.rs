@@ -190,10 +190,10 @@ fn check(ring: Ring, steps: &[Step], start: u64, copies: bool) -> Result<(), Tes
                 prop_assert!(count <= *max && (count == 0 || !copies));
                 let last = taken.last().cloned();
                 for msg in taken {
-                    model.held += record(msg.len());
+                    model.held = (record(msg.len()), model.held.0 + model.held.1);
                     prop_assert_eq!(Some(msg), model.published.pop_front());
                 }
-                let enough = count == *max || model.held as u64 >= *bytes;
+                let enough = count == *max || (model.held.0 + model.held.1) as u64 >= *bytes;
                 prop_assert!(copies || enough || model.published.is_empty());
                 if let Some(last) = last {
                     prop_assert_eq!(rx.message(), &last[..]);
