@@ -111,6 +111,31 @@ fn starts() -> impl Strategy<Value = u64> {
         .prop_map(|records| records * HEADER as u64)
 }
 
+/// Takes messages, and checks that they are those that the model has.
+fn take(
+    rx: &mut Consumer,
+    model: &mut Model,
+    max: usize,
+    bytes: u64,
+    copies: bool,
+) -> Result<(), TestCaseError> {
+    let mut taken = Vec::new();
+    let count = rx.take(max, bytes, &mut |msg| taken.push(msg.to_vec()));
+    prop_assert_eq!(count, taken.len());
+    prop_assert!(count <= max && (count == 0 || !copies));
+    let last = taken.last().cloned();
+    for msg in taken {
+        model.held = (record(msg.len()), model.held.0 + model.held.1);
+        prop_assert_eq!(Some(msg), model.published.pop_front());
+    }
+    let enough = count == max || (model.held.0 + model.held.1) as u64 >= bytes;
+    prop_assert!(copies || enough || model.published.is_empty());
+    if let Some(last) = last {
+        prop_assert_eq!(rx.message(), &last[..]);
+    }
+    Ok(())
+}
+
 fn check(ring: Ring, steps: &[Step], start: u64, copies: bool) -> Result<(), TestCaseError> {
     let mut place = vec![0; if copies { ring.capacity / 8 } else { 0 }];
     let place = NonNull::from(&mut *place).cast();
@@ -184,20 +209,7 @@ fn check(ring: Ring, steps: &[Step], start: u64, copies: bool) -> Result<(), Tes
                 }
             }
             Step::Take(max, bytes) => {
-                let mut taken = Vec::new();
-                let count = rx.take(*max, *bytes, &mut |msg| taken.push(msg.to_vec()));
-                prop_assert_eq!(count, taken.len());
-                prop_assert!(count <= *max && (count == 0 || !copies));
-                let last = taken.last().cloned();
-                for msg in taken {
-                    model.held = (record(msg.len()), model.held.0 + model.held.1);
-                    prop_assert_eq!(Some(msg), model.published.pop_front());
-                }
-                let enough = count == *max || (model.held.0 + model.held.1) as u64 >= *bytes;
-                prop_assert!(copies || enough || model.published.is_empty());
-                if let Some(last) = last {
-                    prop_assert_eq!(rx.message(), &last[..]);
-                }
+                take(&mut rx, &mut model, *max, *bytes, copies)?;
             }
             Step::Release => {
                 prop_assert_eq!(rx.release(), model.release());
