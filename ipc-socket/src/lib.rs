@@ -2,6 +2,7 @@
 
 mod address;
 mod connect;
+mod credentials;
 mod file;
 mod half;
 mod listener;
@@ -21,6 +22,7 @@ pub use ipc_core::{
 pub use ipc_core::{Codec, Postcard, Typed};
 
 pub use address::Address;
+pub use credentials::Credentials;
 pub use listener::Listener;
 pub use options::SocketOptions;
 pub use receiver::SocketReceiver;

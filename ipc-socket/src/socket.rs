@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ipc_core::inherit::{Reader, Writer};
 use ipc_core::stream::{Mode, Sink, Source};
 
-use crate::{Address, Error, Result, Wait, sys};
+use crate::{Address, Credentials, Error, Result, Wait, sys};
 
 /// What kind of socket carries the messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -126,6 +126,26 @@ impl Socket {
     /// The address of the other end of a TCP connection.
     pub(crate) fn peer(&self) -> io::Result<SocketAddr> {
         sys::peer(&self.fd)
+    }
+
+    /// Who is at the other end of a unix socket.
+    pub(crate) fn credentials(&self) -> Result<Credentials> {
+        self.only_unix(sys::credentials)
+            .map_err(|error| self.error("getsockopt(SO_PEERCRED)", error))
+    }
+
+    /// A pidfd of the process at the other end of a unix socket.
+    pub(crate) fn pidfd(&self) -> Result<OwnedFd> {
+        self.only_unix(sys::pidfd)
+            .map_err(|error| self.error("getsockopt(SO_PEERPIDFD)", error))
+    }
+
+    /// Asks what TCP has no answer to: the kernel would give one that means nobody.
+    fn only_unix<T>(&self, ask: impl FnOnce(&OwnedFd) -> io::Result<T>) -> io::Result<T> {
+        match self.kind {
+            Kind::Unix | Kind::Seqpacket => ask(&self.fd),
+            Kind::Tcp => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     pub(crate) fn kind(&self) -> Kind {

@@ -15,7 +15,7 @@ use nix::sys::socket::{
 use nix::sys::stat;
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use crate::{Address, Kind, Wait};
+use crate::{Address, Credentials, Kind, Wait};
 
 /// Packets that one `sendmmsg` takes.
 pub(crate) const BATCH: usize = 32;
@@ -148,6 +148,25 @@ fn to_std(name: &SockaddrStorage) -> io::Result<SocketAddr> {
         .as_sockaddr_in6()
         .map(|&name| SocketAddr::V6(name.into()));
     v4.or(v6).ok_or_else(|| io::ErrorKind::Unsupported.into())
+}
+
+/// Who is at the other end of a unix socket.  unix(7), `SO_PEERCRED`
+pub(crate) fn credentials(fd: &OwnedFd) -> io::Result<Credentials> {
+    let found = socket::getsockopt(fd, sockopt::PeerCredentials)?;
+    // A socket that was never connected has nobody at its other end.
+    if found.uid() == libc::uid_t::MAX {
+        return Err(Errno::ENOTCONN.into());
+    }
+    Ok(Credentials {
+        pid: u32::try_from(found.pid()).ok().filter(|&pid| pid != 0),
+        uid: found.uid(),
+        gid: found.gid(),
+    })
+}
+
+/// A pidfd of the process at the other end of a unix socket.  `SO_PEERPIDFD`, Linux 6.5
+pub(crate) fn pidfd(fd: &OwnedFd) -> io::Result<OwnedFd> {
+    Ok(socket::getsockopt(fd, sockopt::PeerPidfd)?)
 }
 
 /// Sends small segments at once.  tcp(7), `TCP_NODELAY`
