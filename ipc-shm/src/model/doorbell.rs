@@ -66,8 +66,7 @@ pub(crate) fn readable(fd: BorrowedFd<'_>) {
 /// A new doorbell.
 pub(crate) fn doorbell() -> Result<(Bell, Ear)> {
     let pipe = Arc::new(Pipe {
-        number: PIPES
-            .with_borrow(|pipes| (0..).find(|number| !pipes.contains_key(number)).unwrap()),
+        number: RawFd::try_from(PIPES.with_borrow(HashMap::len)).unwrap(),
         state: Mutex::new(State {
             rung: false,
             bell: true,
