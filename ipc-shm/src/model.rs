@@ -23,9 +23,11 @@
 pub(crate) mod death;
 mod killed;
 pub(crate) mod memory;
+pub(crate) mod processor;
 mod ring;
 mod sleep;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::doorbell::{self, doorbell};
@@ -37,27 +39,31 @@ use crate::{Duplex, ShmDuplex, ShmReceiver, ShmSender, Spin, sys};
 /// its end.
 const CAPACITY: usize = 40;
 
-/// Runs `model` in every order that there is, or in all with so many preemptions.
-fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
-    static EXECUTIONS: AtomicUsize = AtomicUsize::new(0);
-    let before = EXECUTIONS.load(Ordering::Relaxed);
-    let start = std::time::Instant::now();
+/// Runs `model` in every order of its steps that has two preemptions at most.
+fn check(model: impl Fn() + Send + Sync + 'static) {
+    check_up_to(Some(2), model);
+}
+
+/// Runs `model` in every order of its steps that has so many preemptions at most.
+fn check_up_to(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(preemptions);
+    let executions = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&executions);
     builder.check(move || {
-        EXECUTIONS.fetch_add(1, Ordering::Relaxed);
+        count.fetch_add(1, Ordering::Relaxed);
         forget();
         model();
     });
     forget();
-    let executions = EXECUTIONS.load(Ordering::Relaxed) - before;
-    println!("{executions} executions {:?}", start.elapsed());
+    println!("{} executions", executions.load(Ordering::Relaxed));
 }
 
 /// Forgets what the execution before was made of.
 fn forget() {
     memory::forget();
     doorbell::forget();
+    processor::forget();
 }
 
 /// Two endpoints over two rings.

@@ -2,6 +2,10 @@
 
 #[cfg(all(test, loom))]
 pub(crate) use crate::model::memory::{AtomicU64, fence, reads, wrote};
+#[cfg(all(test, loom))]
+pub(crate) use crate::model::processor::{barrier, register};
+#[cfg(not(all(test, loom)))]
+pub(crate) use crate::sys::{barrier, register};
 #[cfg(not(all(test, loom)))]
 pub(crate) use std::sync::atomic::{AtomicU64, fence};
 

@@ -64,15 +64,14 @@ use std::thread;
 use std::time::Duration;
 
 use crate::ring::Line;
-use crate::sync::fence;
-use crate::sys;
+use crate::sync::{barrier, fence, register};
 
 /// Nobody sleeps, and nobody will without a barrier.
 const CALM: u64 = 0;
 /// Nobody sleeps now: a position that is never reached.
 const NOBODY: u64 = u64::MAX;
-/// So many waits without a sleep make the word calm.
-const CALMING: u32 = 32;
+/// So many waits without a sleep make the word calm. A model has none to spare.
+const CALMING: u32 = if cfg!(loom) { 0 } else { 32 };
 /// Long past the time that a processor takes to make a store visible.
 const NAP: Duration = Duration::from_millis(1);
 
@@ -95,7 +94,7 @@ impl Asking {
             waits: 0,
             refused: false,
         };
-        if !sys::register() {
+        if !register() {
             asking.refused(word);
         }
         asking
@@ -112,7 +111,7 @@ impl Asking {
         self.asked = position;
         word.store(position);
         fence(Ordering::SeqCst);
-        if calm && !sys::barrier() {
+        if calm && !barrier() {
             self.refused(word);
         }
     }
@@ -154,7 +153,7 @@ pub(crate) struct Answering {
 
 impl Answering {
     pub(crate) fn new() -> Self {
-        let fenced = !sys::register();
+        let fenced = !register();
         // What a sleeper stored before its barrier missed this process is visible from here on.
         fence(Ordering::SeqCst);
         Answering { fenced }

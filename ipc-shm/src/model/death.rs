@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use loom::thread::{self, ThreadId};
 
+use super::processor::interrupts;
+
 thread_local! {
     /// Who is to die, and the steps that are left to it.
     static DOOMED: Cell<Option<(ThreadId, usize)>> = const { Cell::new(None) };
@@ -28,6 +30,7 @@ pub(crate) fn kill_after(steps: usize, life: impl FnOnce()) -> bool {
 
 /// Before everything that another thread can notice.
 pub(crate) fn step() {
+    interrupts();
     let Some((doomed, left)) = DOOMED.get() else {
         return;
     };

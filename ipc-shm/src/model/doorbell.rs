@@ -11,6 +11,7 @@ use ipc_core::{Error, Result, Wait};
 use loom::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::model::death::step;
+use crate::model::processor::{enter, leave};
 
 /// As the real ones have it.
 pub(crate) const LOOKS: u32 = 8;
@@ -85,8 +86,12 @@ impl Pipe {
 
     /// Waits for a ring or the end.
     fn wait<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        while !state.rung && state.bell {
-            state = self.changed.wait(state).expect("as above");
+        if !state.rung && state.bell {
+            leave();
+            while !state.rung && state.bell {
+                state = self.changed.wait(state).expect("as above");
+            }
+            enter();
         }
         state
     }

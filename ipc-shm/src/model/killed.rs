@@ -15,7 +15,7 @@ use crate::{Error, Receiver, Sender};
 #[test]
 fn a_sender_is_killed() {
     let steps = after_every_step(|steps, killed: &'static AtomicBool| {
-        check(Some(2), move || {
+        check(move || {
             let (mut tx, mut rx) = channel(Trust::Full);
             let sent = Arc::new(AtomicU8::new(0));
             let count = Arc::clone(&sent);
@@ -48,7 +48,7 @@ fn a_sender_is_killed() {
 #[test]
 fn a_receiver_is_killed() {
     let steps = after_every_step(|steps, killed: &'static AtomicBool| {
-        check(Some(2), move || {
+        check(move || {
             let (mut tx, mut rx) = channel(Trust::Full);
             thread::spawn(move || {
                 let dead = kill_after(steps, || {

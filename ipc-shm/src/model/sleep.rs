@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use loom::thread;
 
 use super::memory::{read, wrote};
-use super::{channel, check, message, pair};
+use super::{channel, check, message, pair, processor};
 use crate::doorbell::readable;
 use crate::segment::Trust;
 use crate::{Error, Ready, Receiver, Result, Sender, ShmReceiver, ShmSender, Wait};
@@ -16,37 +16,46 @@ fn between(
     tx: impl Fn(&mut ShmSender) + Copy + Send + Sync + 'static,
     rx: impl Fn(&mut ShmReceiver) + Copy + Send + Sync + 'static,
 ) {
-    check(Some(3), move || {
-        let (mut sender, mut receiver) = channel(trust);
-        let other = thread::spawn(move || {
-            tx(&mut sender);
-            sender
-        });
-        rx(&mut receiver);
-        let _sender = other.join(); // that the other side is gone is not the subject here
-    });
+    check(move || run(trust, tx, rx));
 }
 
-fn one_by_one(trust: Trust) {
-    between(
-        trust,
-        |tx| (0..3).for_each(|number| tx.send(&message(number)).unwrap()),
-        |rx| {
-            for number in 0..3 {
-                assert_eq!(read(rx.recv().unwrap()), message(number));
-            }
-        },
-    );
+fn run(trust: Trust, tx: impl FnOnce(&mut ShmSender) + 'static, rx: impl FnOnce(&mut ShmReceiver)) {
+    let (mut sender, mut receiver) = channel(trust);
+    let other = thread::spawn(move || {
+        processor::run(0, || tx(&mut sender));
+        sender
+    });
+    processor::run(1, || rx(&mut receiver));
+    let _sender = other.join(); // that the other side is gone is not the subject here
+}
+
+fn send(tx: &mut ShmSender, count: u8) {
+    (0..count).for_each(|number| tx.send(&message(number)).unwrap());
+}
+
+fn receive(rx: &mut ShmReceiver, count: u8) {
+    for number in 0..count {
+        assert_eq!(read(rx.recv().unwrap()), message(number));
+    }
 }
 
 #[test]
 fn nobody_sleeps_for_ever() {
-    one_by_one(Trust::Full);
+    between(Trust::Full, |tx| send(tx, 3), |rx| receive(rx, 3));
 }
 
 #[test]
 fn nobody_sleeps_for_ever_beside_a_stranger() {
-    one_by_one(Trust::None);
+    between(Trust::None, |tx| send(tx, 3), |rx| receive(rx, 3));
+}
+
+/// Who publishes while the word is calm passes no fence of its own.
+#[test]
+fn nobody_sleeps_for_ever_where_there_is_membarrier() {
+    check(|| {
+        processor::offer(2);
+        run(Trust::Full, |tx| send(tx, 3), |rx| receive(rx, 3));
+    });
 }
 
 #[test]
@@ -103,7 +112,7 @@ fn a_descriptor_that_is_waited_for_becomes_ready() {
 fn a_half_that_is_armed_is_woken() {
     between(
         Trust::Full,
-        |tx| (0..3).for_each(|number| tx.send(&message(number)).unwrap()),
+        |tx| send(tx, 3),
         |rx| {
             for number in 0..3 {
                 loop {
@@ -154,7 +163,7 @@ fn a_loan_is_cut_short() {
 
 #[test]
 fn requests_are_answered() {
-    check(Some(3), || {
+    check(|| {
         let (mut here, mut there) = pair();
         let other = thread::spawn(move || {
             for _ in 0..2 {
