@@ -7,18 +7,36 @@
 //! or written over too soon is a data race; and the doorbells are a mutex and a condition variable
 //! ([`crate::doorbell`]). The ring has room for two messages of a word, and the third runs over its
 //! end. A lost wake-up is loom's "deadlock". A death is a thread that does no more than k steps, a
-//! step being an access to the memory or the doorbells ([`death`]).
+//! step being an access to the memory or the doorbells ([`death`]). `membarrier(2)` is refused, so
+//! that all pass fences, but in the model that offers it: there a barrier interrupts the other
+//! thread between two of its steps, loom choosing where, and makes it pass a fence ([`processor`]).
 //!
 //! # Limits
 //!
-//! - Models of whole halves have a bound on preemptions, 2 or 3 (`LOOM_MAX_PREEMPTIONS` overrides
-//!   it); those of the ring alone have none.
+//! - Models of whole halves have two preemptions at most (`LOOM_MAX_PREEMPTIONS` overrides that);
+//!   those of the ring alone have as many as there can be.
 //! - Loom takes a sequentially consistent fence for more than it is: two of them order all that lies
 //!   before the one and behind the other, data too. So what Release and Acquire are worth is told
 //!   by the models of the ring alone, which pass no such fence.
 //! - A relaxed load may find any of the last seven stores that it is allowed to, but none that is
 //!   still to come: load buffering is not modelled.
-//! - Halves that sleep at once are modelled: loom knows no clock.
+//! - Halves that sleep at once are modelled, since loom knows no clock; so the nap of a sleeper whose
+//!   barrier is refused is argued only. The word is calm after every wait, not after 32.
+//!
+//! # Mutants
+//!
+//! Each was made once, and the models named failed, with two preemptions:
+//!
+//! | broken | found by | as |
+//! |---|---|---|
+//! | the publisher's fence, or its second load | [`sleep`], [`killed`] | deadlock |
+//! | the sleeper's fence | [`sleep`], [`killed`] | deadlock |
+//! | the sleeper's barrier | [`sleep`], where there is membarrier | deadlock |
+//! | the look after asking, of either half | [`sleep`], [`killed`] | deadlock |
+//! | Release of a header, Acquire of it | all | race on a message |
+//! | Release of the head, Acquire of it | [`ring`], batches in [`sleep`] | race on a message |
+//! | the zero in the next header | [`ring`], [`killed`], a loan cut short | old payload taken for a header |
+//! MUTANTS
 
 pub(crate) mod death;
 mod killed;

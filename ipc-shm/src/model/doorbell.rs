@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::thread::panicking; // then the model has failed already
 
 use ipc_core::{Error, Result, Wait};
 use loom::sync::{Condvar, Mutex, MutexGuard};
@@ -145,14 +146,18 @@ impl Ear {
 
 impl Drop for Bell {
     fn drop(&mut self) {
-        self.0.lock().bell = false;
-        self.0.changed.notify_all();
+        if !panicking() {
+            self.0.lock().bell = false;
+            self.0.changed.notify_all();
+        }
     }
 }
 
 impl Drop for Ear {
     fn drop(&mut self) {
-        self.0.lock().ear = false;
+        if !panicking() {
+            self.0.lock().ear = false;
+        }
     }
 }
 
