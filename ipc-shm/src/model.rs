@@ -29,14 +29,20 @@
 //!
 //! | broken | found by | as |
 //! |---|---|---|
-//! | the publisher's fence, or its second load | [`sleep`], [`killed`] | deadlock |
-//! | the sleeper's fence | [`sleep`], [`killed`] | deadlock |
+//! | the publisher's fence, or its load behind it | [`sleep`] | deadlock |
+//! | the sleeper's fence | [`sleep`] | deadlock |
 //! | the sleeper's barrier | [`sleep`], where there is membarrier | deadlock |
 //! | the look after asking, of either half | [`sleep`], [`killed`] | deadlock |
+//! | a ring only for what lies beyond the position, or exactly at it | [`sleep`], [`killed`] | deadlock |
 //! | Release of a header, Acquire of it | all | race on a message |
-//! | Release of the head, Acquire of it | [`ring`], batches in [`sleep`] | race on a message |
-//! | the zero in the next header | [`ring`], [`killed`], a loan cut short | old payload taken for a header |
-//! MUTANTS
+//! | Release of the head, Acquire of it | all | race on a message |
+//! | a message given back before it is read, or before it is copied | [`sleep`], [`killed`] | race on a message |
+//! | the zero in the next header | [`ring`], a loan cut short | old payload taken for a header |
+//! | a batch whose first header is not held back | [`ring`] | wrong message |
+//! | room for a record but not for the zero behind it | all | wrong message, deadlock |
+//!
+//! One lived: not to look once more when the sender is found gone. A half that sleeps finds then
+//! only what no `send` returned for; one that never sleeps would lose messages.
 
 pub(crate) mod death;
 mod killed;
@@ -107,7 +113,7 @@ fn channel(trust: Trust) -> (ShmSender, ShmReceiver) {
     )
 }
 
-/// The message of that number; every third is empty, from the second on.
+/// The message of that number. The third is written over what was the first.
 fn message(number: u8) -> Vec<u8> {
-    vec![number + 1; if number % 3 == 1 { 0 } else { 8 }]
+    vec![number + 1; if number % 4 == 3 { 0 } else { 8 }]
 }

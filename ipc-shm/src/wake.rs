@@ -22,7 +22,7 @@
 //! *While a position stands* both sides pass a full fence between their store and their load. Of the
 //! two fences one comes first in the single total order of sequentially consistent fences. If the
 //! sleeper's does, the load behind the publisher's fence sees the position. If the publisher's does,
-//! the look behind the sleeper's fence sees what was published. This much a model checker can check.
+//! the look behind the sleeper's fence sees what was published. Loom checks it (`src/model.rs`).
 //!
 //! *When the word was calm* the publisher has stored, and then loaded, with nothing between but the
 //! promise of its compiler, and the processor may do it in either order. `membarrier` makes every
@@ -31,8 +31,8 @@
 //! then the look sees what was published; or before its load, and then the load sees the position;
 //! or both. A publisher that is not running is given its processor by a context switch, which is a
 //! full barrier too. From then on every load of that publisher sees a position, this or a later
-//! one, so it passes its fence, until the word is calm again. No model checker at hand knows
-//! `membarrier`: this is argued here and tried in `tests.rs`.
+//! one, so it passes its fence, until the word is calm again. `src/model.rs` has loom try every such
+//! moment, with the call as it is described here, and `tests.rs` tries the call itself.
 //!
 //! In both cases a ring stays in the pipe until it is read, so it does not matter whether the sleeper
 //! sleeps already. Nor is a ring forgotten: a position is reached by exactly one publishing, and

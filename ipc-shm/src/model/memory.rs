@@ -23,6 +23,9 @@ thread_local! {
     static MEMORY: RefCell<Vec<Heap>> = RefCell::default();
 }
 
+/// Where no word lies: a twin that is only loaded.
+const CLOCK: usize = 0;
+
 /// Forgets the memory of the execution before.
 pub(crate) fn forget() {
     TWINS.with_borrow_mut(HashMap::clear);
@@ -44,7 +47,8 @@ pub(crate) fn ring(capacity: usize) -> Ring {
             &ring.receiver().head,
         ];
         let lines = lines.map(|line| std::ptr::from_ref(line) as usize);
-        for (word, same) in words.chain(lines.map(|line| (line, line))) {
+        let alone = lines.into_iter().chain([CLOCK]).map(|line| (line, line));
+        for (word, same) in words.chain(alone) {
             let twin = Rc::new(UnsafeCell::new(Twin::new(0)));
             twins.insert(word, Rc::clone(&twin));
             twins.insert(same, twin);
@@ -105,6 +109,7 @@ pub(crate) fn wrote(start: NonNull<u8>, len: usize) {
     for word in words(start.as_ptr(), len) {
         if let Some(twin) = twin(word.addr()) {
             step();
+            tick();
             // SAFETY: the word lies in the ring's memory, and loom runs one thread at a time.
             let value = u64::from_ne_bytes(unsafe { word.read() });
             // SAFETY: nobody else runs meanwhile: `with_mut` switches no threads.
@@ -119,6 +124,7 @@ pub(crate) fn reads(start: NonNull<u8>, len: usize) {
     for word in words(start.as_ptr(), len) {
         if let Some(twin) = twin(word.addr()) {
             step();
+            tick();
             // SAFETY: as in `load`; that nobody writes meanwhile is what loom checks here.
             let value = unsafe { (*twin.get()).unsync_load() };
             // SAFETY: as in `wrote`.
@@ -133,6 +139,15 @@ pub(crate) fn reads(start: NonNull<u8>, len: usize) {
 pub(crate) fn read(msg: &[u8]) -> Vec<u8> {
     reads(NonNull::from(msg).cast(), msg.len());
     msg.to_vec()
+}
+
+/// Begins a new moment: to loom, what is no atomic access happens together with the atomic one before,
+/// and a store that gives a message back would cover the reading of it that follows.
+fn tick() {
+    if let Some(clock) = twin(CLOCK) {
+        // SAFETY: as in `AtomicU64::load`.
+        unsafe { &*clock.get() }.load(Ordering::Relaxed);
+    }
 }
 
 fn twin(address: usize) -> Option<Rc<UnsafeCell<Twin>>> {

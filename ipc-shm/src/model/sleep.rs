@@ -142,20 +142,21 @@ fn would_block(result: Result<()>) -> bool {
 /// What was written beyond it is where the header of the next message will be.
 #[test]
 fn a_loan_is_cut_short() {
+    let len = |number| if number == 1 { 0 } else { 8 };
     between(
         Trust::Full,
-        |tx| {
+        move |tx| {
             for number in 0..3 {
                 let mut loan = tx.loan(8).unwrap();
                 loan.fill(number + 1);
                 wrote(NonNull::from(&mut loan[0]), 8);
-                loan.truncate(message(number).len());
+                loan.truncate(len(number));
                 loan.send().unwrap();
             }
         },
-        |rx| {
+        move |rx| {
             for number in 0..3 {
-                assert_eq!(read(rx.recv().unwrap()), message(number));
+                assert_eq!(read(rx.recv().unwrap()), vec![number + 1; len(number)]);
             }
         },
     );
