@@ -110,7 +110,8 @@ fn race(case: Case) -> (u64, u64) {
 fn one_side_always_notices() {
     for case in [Case::Calm, Case::Standing, Case::Unreached] {
         let (rounds, lost) = race(case);
-        assert!(rounds > 1000, "only {rounds} rounds: nothing is shown");
+        // The publisher looks at the clock in every thousandth.
+        assert!(rounds > 900, "only {rounds} rounds: nothing is shown");
         assert_eq!(lost, 0, "of {rounds} rounds, {case:?}");
     }
 }
