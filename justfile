@@ -34,7 +34,7 @@ prove-kill kills="200":
     for crate in pipe fifo shm socket; do \
         KILLS={{kills}} cargo test --release -p ipc-$crate --test 'kill*' -- --test-threads 1 --nocapture || exit 1; done
 
-# Every order of the steps of the ring and its halves, as loom finds them: 2 preemptions take a minute, 3 half an hour.
+# Every order of the steps of the ring and its halves, as loom finds them: 2 preemptions take a minute, more many.
 prove-loom preemptions="2":
     RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS={{preemptions}} \
         cargo test --target-dir target/loom --release -p ipc-shm --lib model:: -- --nocapture

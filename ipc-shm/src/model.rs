@@ -71,7 +71,8 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
 /// Runs `model` in every order of its steps that has so many preemptions at most.
 fn check_up_to(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(preemptions);
+    let asked_for = builder.preemption_bound; // LOOM_MAX_PREEMPTIONS
+    builder.preemption_bound = preemptions.map(|preemptions| asked_for.unwrap_or(preemptions));
     let executions = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&executions);
     builder.check(move || {
