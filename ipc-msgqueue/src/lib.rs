@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod bridge;
 mod directory;
 mod handle;
 mod key;
@@ -15,6 +16,7 @@ mod spill;
 mod stat;
 mod sys;
 mod wait;
+mod watcher;
 
 #[cfg(feature = "tokio")]
 pub use ipc_core::Async;
@@ -24,6 +26,7 @@ pub use ipc_core::{
 #[cfg(feature = "serde")]
 pub use ipc_core::{Codec, Postcard, Typed};
 
+pub use bridge::QueueBridge;
 pub use key::Key;
 pub use kind::{Kind, Selection};
 pub use options::QueueOptions;

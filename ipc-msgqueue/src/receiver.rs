@@ -119,6 +119,12 @@ impl QueueReceiver {
         self.selection
     }
 
+    /// Makes an empty message that somebody else took the current one.
+    pub(crate) fn received_empty(&mut self, mtype: i64) {
+        self.buffer[..sys::MTYPE].copy_from_slice(&mtype.to_ne_bytes());
+        self.current = Current::Plain(0);
+    }
+
     pub(crate) fn spin(&self) -> Spin {
         self.poller.spin()
     }

@@ -72,6 +72,11 @@ impl QueueSender {
         self.poller.spin()
     }
 
+    /// Bytes that a message of `len` takes up on the queue.
+    pub(crate) fn on_queue(&self, len: usize) -> usize {
+        if len > self.plain.0 { Token::LEN } else { len }
+    }
+
     #[inline]
     fn send_plain(&mut self, msg: &[u8], kind: Kind, wait: Wait) -> Result<()> {
         self.buffer.clear();

@@ -7,9 +7,9 @@ use ipc_core::{Result, Wait};
 use libc::{IPC_NOWAIT, c_int};
 
 /// Deadline waits sleep this long between two looks at first,
-const FIRST_NAP: Duration = Duration::from_micros(50);
+pub(crate) const FIRST_NAP: Duration = Duration::from_micros(50);
 /// and twice as long each time, up to this.
-const LONGEST_NAP: Duration = Duration::from_millis(1);
+pub(crate) const LONGEST_NAP: Duration = Duration::from_millis(1);
 /// Flags of a call that sleeps in the kernel.
 const BLOCK: c_int = 0;
 
