@@ -7,7 +7,9 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt
 use std::path::{Path, PathBuf};
 use std::process;
 
-const MODE: u32 = 0o600;
+use crate::sys;
+
+pub(crate) const MODE: u32 = 0o600;
 
 /// The file of a bound socket: removed on drop, by the process that made it, if it is still the
 /// same.
@@ -31,22 +33,9 @@ impl SocketFile {
             maker: process::id(),
         };
         if found.file_type().is_socket() && found.mode() & MODE != MODE {
-            file.set_mode()?;
+            give_back_mode(&file.path)?;
         }
         Ok(file)
-    }
-
-    /// Sets the mode by a descriptor: the name may have come to mean another file.
-    fn set_mode(&self) -> io::Result<()> {
-        let opened = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_PATH | libc::O_NOFOLLOW)
-            .open(&self.path)?;
-        if inode(&opened.metadata()?) == self.inode {
-            let name = format!("/proc/self/fd/{}", opened.as_raw_fd());
-            fs::set_permissions(name, Permissions::from_mode(MODE))?;
-        }
-        Ok(())
     }
 }
 
@@ -60,6 +49,20 @@ impl Drop for SocketFile {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Gives this user's file at `path` the mode that it was to be made with, by a descriptor: the name
+/// may come to mean another file.
+pub(crate) fn give_back_mode(path: &Path) -> io::Result<()> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_PATH | libc::O_NOFOLLOW)
+        .open(path)?;
+    if opened.metadata()?.uid() != sys::user() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let name = format!("/proc/self/fd/{}", opened.as_raw_fd());
+    fs::set_permissions(name, Permissions::from_mode(MODE))
 }
 
 fn inode(file: &Metadata) -> (u64, u64) {

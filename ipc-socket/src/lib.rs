@@ -12,6 +12,7 @@ mod receiver;
 mod sender;
 mod socket;
 mod sys;
+mod takeover;
 
 #[cfg(feature = "tokio")]
 pub use ipc_core::Async;

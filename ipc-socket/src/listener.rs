@@ -1,5 +1,6 @@
 //! The end that waits for others to connect.
 
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
@@ -7,6 +8,7 @@ use std::path::Path;
 
 use crate::file::SocketFile;
 use crate::socket::Socket;
+use crate::takeover::{self, Lock};
 use crate::{
     Address, Error, Interest, Kind, Ready, Result, SocketDuplex, SocketOptions, Wait, sys,
 };
@@ -35,17 +37,21 @@ impl Listener {
         };
         let fd = sys::socket(kind, &address).map_err(os("socket"))?;
         sys::set_nonblocking(&fd).map_err(os("fcntl"))?;
-        sys::bind(&fd, &address).map_err(|error| os("bind")(explained(error, &address)))?;
         let (file, address) = match address {
             Address::Path(path) => {
-                let file = SocketFile::new(&path).map_err(os("stat"))?;
+                let file = bind_path(&fd, &path, &object)?;
                 (Some(file), Address::Path(path))
             }
-            Address::Abstract(name) => (None, Address::Abstract(name)),
-            Address::Tcp(_) => (
-                None,
-                Address::Tcp(sys::local(&fd).map_err(os("getsockname"))?),
-            ),
+            address => {
+                sys::bind(&fd, &address).map_err(|error| os("bind")(explained(error, &address)))?;
+                match address {
+                    Address::Tcp(_) => {
+                        let local = sys::local(&fd).map_err(os("getsockname"))?;
+                        (None, Address::Tcp(local))
+                    }
+                    address => (None, address),
+                }
+            }
         };
         sys::listen(&fd).map_err(os("listen"))?;
         Ok(Listener {
@@ -121,6 +127,20 @@ impl AsFd for Listener {
     }
 }
 
+/// Gives `fd` the name `path`; a file that a killed server has left there is taken over.
+fn bind_path(fd: &OwnedFd, path: &Path, object: &str) -> Result<SocketFile> {
+    let os = |call| move |error| Error::os(call, object, error);
+    let address = Address::from(path);
+    let failed = |error| os("bind")(explained(error, &address));
+    sys::name(&address).map_err(failed)?; // before the lock has a name made of it
+    let _lock = Lock::new(path)?;
+    if takeover::is_stale(path) {
+        fs::remove_file(path).map_err(os("unlink"))?;
+    }
+    sys::bind(fd, &address).map_err(failed)?;
+    SocketFile::new(path).map_err(os("stat"))
+}
+
 /// Whether the error is one of the connection that was to be accepted, not of the listener: then the
 /// next is tried.  accept(2), "Error handling"
 fn is_the_connections(error: &io::Error) -> bool {
@@ -148,14 +168,13 @@ fn explained(error: io::Error, address: &Address) -> io::Error {
         found.is_ok_and(|found| found.file_type().is_socket())
     };
     let advice = match (error.raw_os_error(), address) {
-        (Some(libc::EADDRINUSE), Address::Path(path)) if is_socket(path) => format!(
-            "if no server runs, a killed one has left it: rm {}",
-            path.display()
-        ),
-        (Some(libc::EADDRINUSE), Address::Path(_)) => "what is there is no socket".into(),
-        (Some(libc::EADDRINUSE), Address::Abstract(_)) => "ss -xl shows by whom".into(),
-        (Some(libc::EADDRINUSE), Address::Tcp(_)) => "ss -tlp shows by whom".into(),
-        (Some(libc::ENAMETOOLONG), _) => "a unix socket's name has at most 107 bytes".into(),
+        (Some(libc::EADDRINUSE), Address::Path(path)) if is_socket(path) => {
+            "a server is there, or it is another user's: ss -xp shows which"
+        }
+        (Some(libc::EADDRINUSE), Address::Path(_)) => "what is there is no socket",
+        (Some(libc::EADDRINUSE), Address::Abstract(_)) => "ss -xl shows by whom",
+        (Some(libc::EADDRINUSE), Address::Tcp(_)) => "ss -tlp shows by whom",
+        (Some(libc::ENAMETOOLONG), _) => "a unix socket's name has at most 107 bytes",
         _ => return error,
     };
     io::Error::new(error.kind(), format!("{error}: {advice}"))

@@ -108,8 +108,10 @@ impl SocketOptions {
         Ok((self.endpoint(ours)?, self.endpoint(theirs)?))
     }
 
-    /// Listens at `address`. A path must not exist: the file is made with mode 0600, and removed
-    /// when the listener is dropped by the process that made it.
+    /// Listens at `address`. A path's file is made with mode 0600, and removed when the listener is
+    /// dropped by the process that made it. One that a killed server has left there is taken over.
+    ///
+    /// Starts at one path take turns, by a lock on `<path>.lock`: one of them wins.
     ///
     /// # Errors
     ///

@@ -4,6 +4,7 @@
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::Path;
 use std::time::Duration;
 
 use ipc_core::stream::Mode;
@@ -84,6 +85,20 @@ pub(crate) fn bind(fd: &OwnedFd, address: &Address) -> io::Result<()> {
         Address::Tcp(_) => socket::setsockopt(fd, sockopt::ReuseAddr, &true)?,
     }
     Ok(socket::bind(fd.as_raw_fd(), &*name(address)?)?)
+}
+
+/// Connects a socket of another type than ours to the one at `path`: `EPROTOTYPE` if that is there,
+/// `ECONNREFUSED` if it is gone.  unix(7)
+pub(crate) fn probe(path: &Path) -> io::Result<()> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let fd = socket::socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
+    Ok(socket::connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?)
+}
+
+/// The user by whom this process makes files.  geteuid(2)
+pub(crate) fn user() -> u32 {
+    // SAFETY: it takes nothing and always succeeds.
+    unsafe { libc::geteuid() }
 }
 
 /// listen(2)

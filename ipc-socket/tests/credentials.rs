@@ -28,7 +28,7 @@ fn both_ends_and_both_halves_know_each_other() {
         .unwrap();
         let mut client = listener.accept(Wait::Forever).unwrap();
         let found = client.receiver().credentials().unwrap();
-        assert_eq!(found.pid, Some(child.pid().try_into().unwrap()), "{kind}");
+        assert_eq!(found.pid, Some(child.pid()), "{kind}");
         assert_eq!(found.uid, geteuid().as_raw());
         assert_eq!(found.gid, getegid().as_raw());
         assert_eq!(client.sender().credentials().unwrap(), found);
