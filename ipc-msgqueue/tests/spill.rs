@@ -391,8 +391,11 @@ fn the_last_handle_removes_the_files() {
     assert_eq!(dir.files().len(), 2);
 
     let queue = dir.options().create(Key::PRIVATE).unwrap();
-    queue.sender(KIND).unwrap().send(&message(LONG)).unwrap();
-    assert_eq!(dir.files().len(), 3);
+    let mut tx = queue.sender(KIND).unwrap();
+    tx.send(&message(LONG)).unwrap();
+    tx.send(&message(LONG)).unwrap();
+    plain(queue.id()).recv().unwrap(); // as one that is killed before it opens the file
+    assert_eq!(dir.files().len(), 4);
     queue.remove().unwrap();
     assert_eq!(dir.files().len(), 2);
 }
