@@ -54,6 +54,10 @@ prove-fuzz runs="10000000":
     ipc-shm/fuzz/run headers -runs={{runs}}
     ipc-shm/fuzz/run cursors -runs={{runs}}
 
+# So many peers of each kind that scribble over all they can write, while the other end goes on.
+prove-hostile peers="1000":
+    HOSTILE={{peers}} IPC_TEST_SECONDS=3600 cargo test --release -p ipc-shm --test hostile -- --nocapture
+
 # The ring's tests in Miri, which is a component of the nightly compiler.
 prove-miri:
     @cargo +nightly miri --version || { echo "no Miri here: rustup component add --toolchain nightly miri rust-src"; exit 1; }

@@ -26,7 +26,7 @@ use crate::ring::{Consumer, PUBLISHED, Producer};
 /// Tries a side, over and over, while a word changes between two values; until it has often met
 /// both. It says whether it met the first.
 fn while_it_flips(word: &AtomicU64, values: [u64; 2], mut meets_first: impl FnMut() -> bool) {
-    let enough = if cfg!(miri) { 50 } else { 1_000_000 };
+    let enough = if cfg!(miri) { 50 } else { 300_000 };
     let (mut met, tried) = ([0; 2], Mutex::new(()));
     word.store(values[0], Ordering::Relaxed);
     thread::scope(|scope| {
@@ -92,7 +92,7 @@ fn a_hostile_peer_reaches_nothing_outside() {
     let mut state = 7_u64;
     let mut script = [0_u8; 256];
     let mut written = 0;
-    for _ in 0..if cfg!(miri) { 50 } else { 1_000_000 } {
+    for _ in 0..if cfg!(miri) { 50 } else { 300_000 } {
         script.fill_with(|| {
             state ^= state << 13;
             state ^= state >> 7;
