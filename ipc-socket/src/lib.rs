@@ -8,6 +8,7 @@ mod half;
 mod listener;
 mod options;
 mod packet;
+mod peers;
 mod receiver;
 mod sender;
 mod socket;

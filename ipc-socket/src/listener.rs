@@ -5,13 +5,22 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use crate::file::SocketFile;
+use crate::peers::Peers;
 use crate::socket::Socket;
 use crate::takeover::{self, Lock};
 use crate::{
     Address, Error, Interest, Kind, Ready, Result, SocketDuplex, SocketOptions, Wait, sys,
 };
+
+/// How long to wait for descriptors, at first and at most.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// Connections beyond the limit that one call refuses, however short its wait.
+const REFUSALS: u32 = 64;
 
 /// The end that waits for others to connect.
 ///
@@ -25,6 +34,7 @@ pub struct Listener {
     kind: Kind,
     address: Address,
     options: SocketOptions,
+    peers: Peers,
 }
 
 impl Listener {
@@ -60,19 +70,27 @@ impl Listener {
             kind,
             address,
             options,
+            peers: Peers::default(),
         })
     }
 
     /// Accepts the next connection.
     ///
+    /// Where the process or the system has no descriptor or memory left the connection stays in the
+    /// queue, and this waits for some, looking 10 to 1000 times a second, until the wait is over.
+    ///
     /// # Errors
     ///
     /// [`WouldBlock`](Error::WouldBlock) or [`TimedOut`](Error::TimedOut) when the wait is over;
-    /// [`Os`](Error::Os) when the process or the system has no descriptors left: the connection
-    /// stays in the queue. The listener stays usable, and what it accepted before is untouched.
-    /// accept(2)
+    /// [`Os`](Error::Os) if that was for want of descriptors: whoever does not wait here then had
+    /// better pause, since the listener stays ready. It stays usable, and what it accepted before is
+    /// untouched.  accept(2)
     pub fn accept(&self, wait: Wait) -> Result<SocketDuplex> {
-        self.options.endpoint(self.accept_socket(wait)?)
+        let mut endpoint = self.options.endpoint(self.accept_socket(wait)?)?;
+        if let Some(limit) = self.options.header_deadline {
+            endpoint.receiver().set_header_deadline(limit);
+        }
+        Ok(endpoint)
     }
 
     /// Where it listens; for TCP with the port that the kernel chose.
@@ -80,33 +98,49 @@ impl Listener {
         &self.address
     }
 
+    /// How many connections it has accepted in this process that are not yet dropped.
+    pub fn peers(&self) -> usize {
+        self.peers.count()
+    }
+
     pub(crate) fn accept_socket(&self, wait: Wait) -> Result<Socket> {
+        let (mut pause, mut refused) = (SHORTEST_PAUSE, 0);
         loop {
             match sys::accept(&self.fd) {
-                Ok(fd) => {
-                    let peer = match self.kind {
-                        Kind::Tcp => sys::peer(&fd).ok().map(Address::Tcp),
-                        Kind::Unix | Kind::Seqpacket => None,
-                    };
-                    let name = peer.as_ref().unwrap_or(&self.address);
-                    return self.options.socket(
-                        fd,
-                        self.kind,
-                        &format!("{} socket {name}", self.kind),
-                    );
-                }
+                Ok(fd) => match self.peers.admit(self.options.max_peers) {
+                    Some(slot) => return Ok(self.socket(fd)?.at(slot)),
+                    // Those who come too often do not make this a wait for ever.
+                    None if refused >= REFUSALS && wait.is_over() => return Err(wait.error()),
+                    None => refused += 1,
+                },
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if !ipc_core::poll(self.as_fd(), Interest::Read, wait)? {
                         return Err(wait.error());
                     }
                 }
                 Err(error) if is_the_connections(&error) => {}
+                Err(error) if is_want(&error) && !wait.is_over() => {
+                    let left = wait.remaining().unwrap_or(LONGEST_PAUSE);
+                    thread::sleep(pause.min(left));
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
                 Err(error) => {
                     let object = format!("{} socket {}", self.kind, self.address);
                     return Err(Error::os("accept4", object, error));
                 }
             }
         }
+    }
+
+    /// The connection `fd`, as a socket.
+    fn socket(&self, fd: OwnedFd) -> Result<Socket> {
+        let peer = match self.kind {
+            Kind::Tcp => sys::peer(&fd).ok().map(Address::Tcp),
+            Kind::Unix | Kind::Seqpacket => None,
+        };
+        let name = peer.as_ref().unwrap_or(&self.address);
+        let object = format!("{} socket {name}", self.kind);
+        self.options.socket(fd, self.kind, &object)
     }
 }
 
@@ -158,6 +192,14 @@ fn is_the_connections(error: &io::Error) -> bool {
                 | libc::EOPNOTSUPP
                 | libc::ENETUNREACH
         )
+    )
+}
+
+/// Whether descriptors or memory are lacking.  accept(2)
+fn is_want(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
     )
 }
 

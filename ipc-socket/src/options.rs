@@ -1,6 +1,7 @@
 //! How sockets are made.
 
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use ipc_core::frame::{DEFAULT_MAX_LEN, HEADER_LEN};
 use ipc_core::stream::{FramedReceiver, FramedSender};
@@ -35,6 +36,8 @@ pub struct SocketOptions {
     spin: Spin,
     send_buffer: Option<usize>,
     recv_buffer: Option<usize>,
+    pub(crate) header_deadline: Option<Duration>,
+    pub(crate) max_peers: usize,
 }
 
 impl SocketOptions {
@@ -47,6 +50,8 @@ impl SocketOptions {
             spin: Spin::default(),
             send_buffer: None,
             recv_buffer: None,
+            header_deadline: None,
+            max_peers: usize::MAX,
         }
     }
 
@@ -84,6 +89,29 @@ impl SocketOptions {
     /// is under way on a unix socket counts against the sender.  socket(7), `SO_RCVBUF`
     pub fn recv_buffer(mut self, bytes: usize) -> Self {
         self.recv_buffer = Some(bytes);
+        self
+    }
+
+    /// How long a peer that a [`Listener`] accepts may take to begin: the 4-byte header of its first
+    /// frame must be whole within `limit` of [`accept`](Listener::accept), and that of any other
+    /// within `limit` of its first byte. Else receiving is [`Malformed`](Error::Malformed), and the
+    /// connection is to be dropped. Later silence is no fault, nor is a slow body: its memory grows as
+    /// it arrives. Packets arrive whole, and have no such deadline. Without it, the default, only the
+    /// waits of a receive count.
+    ///
+    /// It is looked at by those who receive. Whoever waits for many, by `Select` say, tries each one
+    /// now and then.
+    pub fn header_deadline(mut self, limit: Duration) -> Self {
+        self.header_deadline = Some(limit);
+        self
+    }
+
+    /// The most connections that a [`Listener`] has at a time, those of this process that it has
+    /// accepted and that are not yet dropped. Those beyond are accepted and closed at once: they find
+    /// themselves [`Disconnected`](Error::Disconnected), and may try again. Without a limit by
+    /// default; the descriptors are one.
+    pub fn max_peers(mut self, count: usize) -> Self {
+        self.max_peers = count;
         self
     }
 

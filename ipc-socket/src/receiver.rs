@@ -1,6 +1,7 @@
 //! The half that receives.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use crate::half::{Half, ReceivingHalf};
 use crate::{Inherit, Interest, Kind, Ready, Receiver, Result};
@@ -14,6 +15,13 @@ pub struct SocketReceiver {
 impl SocketReceiver {
     pub(crate) fn new(inner: ReceivingHalf) -> Self {
         SocketReceiver { inner }
+    }
+
+    /// Drops a peer that begins a header and stalls.
+    pub(crate) fn set_header_deadline(&mut self, limit: Duration) {
+        if let Half::Stream(half) = &mut self.inner {
+            half.set_header_deadline(limit);
+        }
     }
 
     /// The longest message in bytes that is accepted.

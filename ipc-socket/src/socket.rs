@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ipc_core::inherit::{Reader, Writer};
 use ipc_core::stream::{Mode, Sink, Source};
 
+use crate::peers::Slot;
 use crate::{Address, Credentials, Error, Result, Wait, sys};
 
 /// What kind of socket carries the messages.
@@ -42,6 +43,8 @@ pub(crate) struct Socket {
     fd: Arc<OwnedFd>,
     kind: Kind,
     object: Arc<str>,
+    /// Its place among the peers of a listener.
+    _slot: Option<Arc<Slot>>,
 }
 
 impl Socket {
@@ -50,6 +53,15 @@ impl Socket {
             fd: Arc::new(fd),
             kind,
             object: object.into(),
+            _slot: None,
+        }
+    }
+
+    /// The same, with its place among the peers of a listener.
+    pub(crate) fn at(self, slot: Slot) -> Self {
+        Socket {
+            _slot: Some(Arc::new(slot)),
+            ..self
         }
     }
 

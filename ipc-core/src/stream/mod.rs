@@ -24,6 +24,7 @@ mod pipe;
 mod receiver;
 mod sender;
 mod shared;
+mod stall;
 
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;

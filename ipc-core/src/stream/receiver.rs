@@ -5,9 +5,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use super::lag::Lag;
 use super::shared::{Drive, Input, Linkable};
+use super::stall::Stall;
 use super::{Mode, Source};
 use crate::frame::{Decoder, HEADER_LEN, LARGEST_MAX_LEN, Oversize};
 use crate::inherit::{Reader, Writer};
@@ -31,6 +33,7 @@ impl<R: Source> FramedReceiver<R> {
                 pending: Arc::default(),
                 decoder: Decoder::new(max_len),
                 lag: Lag::default(),
+                stall: Stall::default(),
                 end: None,
             },
             poller: Poller::new(spin, Look::Call),
@@ -49,6 +52,12 @@ impl<R: Source> FramedReceiver<R> {
         let mut receiver = FramedReceiver::new(io, max_len, spin);
         receiver.flow.decoder.extend(unread);
         Ok(receiver)
+    }
+
+    /// Requires the header of the first frame to be whole within `limit` from now, and of any other
+    /// within `limit` of its first byte: else a receive is [`Malformed`](Error::Malformed).
+    pub fn set_header_deadline(&mut self, limit: Duration) {
+        self.flow.stall = Stall::new(limit);
     }
 
     /// The descriptor and the state of this half: what was read and not yet received goes along.
@@ -90,7 +99,8 @@ impl<R: Source> Receiver for FramedReceiver<R> {
             }
             self.poller.yield_first();
         }
-        if wait == Wait::Forever && !self.flow.is_pending() && self.poller.sleeps_first() {
+        let may_block = !self.flow.is_pending() && !self.flow.stall.is_watched();
+        if wait == Wait::Forever && may_block && self.poller.sleeps_first() {
             return self.poller.sleep(|| self.flow.block());
         }
         match self.flow.fill(Mode::Now)? {
@@ -179,6 +189,7 @@ struct Inflow<R> {
     pending: Arc<AtomicBool>,
     decoder: Decoder,
     lag: Lag,
+    stall: Stall,
     end: Option<End>,
 }
 
@@ -214,12 +225,13 @@ impl<R: Source> Inflow<R> {
                     self.decoder.filled(len);
                     self.lag.read(len);
                     if self.next()? {
+                        self.stall.received();
                         return Ok(Some(()));
                     }
                 }
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => {}
-                    io::ErrorKind::WouldBlock => return Ok(None),
+                    io::ErrorKind::WouldBlock => return self.check_stall().map(|()| None),
                     io::ErrorKind::ConnectionReset => {
                         self.end = Some(self.end_of_stream());
                         return Err(self.ended());
@@ -252,7 +264,19 @@ impl<R: Source> Inflow<R> {
                 count = 2;
             }
         }
-        sys::poll(&mut fds[..count], wait)?;
+        sys::poll(&mut fds[..count], self.stall.shorten(wait))?;
+        Ok(())
+    }
+
+    /// Gives a peer up that has begun a header and does not go on.
+    #[inline]
+    fn check_stall(&mut self) -> Result<()> {
+        if self.stall.is_late(self.decoder.unread().len()) {
+            let (limit, part) = (self.stall.limit(), self.decoder.unread().len());
+            let reason = format!("{part} bytes of a frame header, and no more in {limit:?}");
+            self.end = Some(End::Malformed(reason.into()));
+            return Err(self.ended());
+        }
         Ok(())
     }
 
