@@ -19,8 +19,9 @@ use crate::{
 /// How long to wait for descriptors, at first and at most.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-/// Connections beyond the limit that one call refuses, however short its wait.
-const REFUSALS: u32 = 64;
+/// Connections beyond the limit that one call refuses, however short its wait. It is more than the
+/// queue holds: then some came during the call, and who waits for a change is told of them.
+const REFUSALS: u32 = 5000;
 
 /// The end that waits for others to connect.
 ///
@@ -74,7 +75,9 @@ impl Listener {
         })
     }
 
-    /// Accepts the next connection.
+    /// Accepts the next connection. With the feature `tokio` and no thread:
+    /// `Async::new(listener)?`, then
+    /// `listener.async_io(Interest::Read, |listener| listener.accept(Wait::Never)).await?`.
     ///
     /// Where the process or the system has no descriptor or memory left the connection stays in the
     /// queue, and this waits for some, looking 10 to 1000 times a second, until the wait is over.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use tokio::task::coop;
 use watch::{Watch, Way, note};
 
-use crate::{Error, Ready, Receiver, Result, Sender, Wait};
+use crate::{Error, Interest, Ready, Receiver, Result, Sender, Wait};
 
 /// A half or an endpoint that is [`Ready`], driven by tokio: its operations wait without a thread.
 ///
@@ -66,6 +66,27 @@ impl<H: Ready> Async<H> {
             fd,
             room: None,
         })
+    }
+
+    /// Tries `op`, which must not wait, until it no longer would block: for what one mechanism alone
+    /// has. `interest` says which way it goes.
+    ///
+    /// It is as cancel-safe as `op`: if this is dropped, every `op` so far would have blocked.
+    ///
+    /// # Errors
+    ///
+    /// Those of `op`, but for [`WouldBlock`](Error::WouldBlock), which it must return only after the
+    /// kernel said `EAGAIN`.
+    pub async fn async_io<T>(
+        &mut self,
+        interest: Interest,
+        op: impl FnMut(&mut H) -> Result<T>,
+    ) -> Result<T> {
+        let way = match interest {
+            Interest::Read => Way::In,
+            Interest::Write => Way::Out,
+        };
+        self.drive(way, op).await
     }
 
     /// Tries `op` until it no longer would block.
