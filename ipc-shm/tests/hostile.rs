@@ -128,7 +128,7 @@ fn options() -> ShmOptions {
 
 /// How long a peer is borne with; a rough one spoils its ring before that.
 fn calls(peer: u64) -> u32 {
-    if peer % 2 == 0 { 1000 } else { 5000 }
+    if peer % 2 == 0 { 1000 } else { 200_000 }
 }
 
 /// One ring is spoilt, and the next one is none the worse.
@@ -165,13 +165,15 @@ fn scribble_as_sender(mut tx: ShmSender, peer: u64) -> ! {
     }
     loop {
         for _ in 0..500 {
-            let place = &records[random.below(records.len())];
-            place.store(header(&mut random), Ordering::Relaxed);
+            let rough = peer % 2 == 1 && random.below(1000) == 0;
+            let word = if rough {
+                random.word()
+            } else {
+                header(&mut random)
+            };
+            records[random.below(records.len())].store(word, Ordering::Relaxed);
         }
         asked.store(random.word(), Ordering::Relaxed);
-        if peer % 2 == 1 && random.below(20) == 0 {
-            records[random.below(records.len())].store(random.word(), Ordering::Relaxed);
-        }
         let words = random.below(longest / 8);
         let _ = tx.try_send(&header(&mut random).to_le_bytes().repeat(words));
     }
@@ -250,7 +252,7 @@ fn a_receiver_that_scribbles() {
         let (tx, rx) = options().channel().unwrap();
         let (child, mut tx) = fork((tx, rx), move |rx| scribble_as_receiver(rx, peer)).unwrap();
         let msg = vec![3; tx.max_len()];
-        for call in 0..2 * calls(peer) {
+        for call in 0..calls(peer) {
             let wait = [Duration::ZERO, DEADLINE][call as usize % 2];
             let len = random.below(if call % 8 == 0 { msg.len() } else { 64 });
             let goes_on = tally.call(wait, |wait| match call % 3 {
