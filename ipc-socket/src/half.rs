@@ -40,7 +40,7 @@ impl SendingHalf {
     }
 
     pub(crate) fn into_parts(self) -> Result<(Vec<OwnedFd>, Vec<u8>)> {
-        let mut state = self.socket().state();
+        let mut state = self.socket().state(0);
         let (fd, own) = either!(self, half => half.into_parts()?);
         state.bytes(&own);
         Ok((vec![fd], state.finish()))
@@ -60,8 +60,8 @@ impl ReceivingHalf {
         })
     }
 
-    pub(crate) fn into_parts(self) -> Result<(Vec<OwnedFd>, Vec<u8>)> {
-        let mut state = self.socket().state();
+    pub(crate) fn into_parts(self, unread: u64) -> Result<(Vec<OwnedFd>, Vec<u8>)> {
+        let mut state = self.socket().state(unread);
         let (fd, own) = either!(self, half => half.into_parts()?);
         state.bytes(&own);
         Ok((vec![fd], state.finish()))

@@ -3,6 +3,7 @@
 mod address;
 mod connect;
 mod credentials;
+mod fds;
 mod file;
 mod half;
 mod listener;

@@ -38,6 +38,7 @@ pub struct SocketOptions {
     recv_buffer: Option<usize>,
     pub(crate) header_deadline: Option<Duration>,
     pub(crate) max_peers: usize,
+    fds: Option<usize>,
 }
 
 impl SocketOptions {
@@ -52,6 +53,7 @@ impl SocketOptions {
             recv_buffer: None,
             header_deadline: None,
             max_peers: usize::MAX,
+            fds: None,
         }
     }
 
@@ -89,6 +91,17 @@ impl SocketOptions {
     /// is under way on a unix socket counts against the sender.  socket(7), `SO_RCVBUF`
     pub fn recv_buffer(mut self, bytes: usize) -> Self {
         self.recv_buffer = Some(bytes);
+        self
+    }
+
+    /// How many descriptors a message may bring, at most 16; [`SocketReceiver::take_fds`] takes them. A
+    /// peer that sends more, or some in the middle of a message, is dropped: all are closed, and
+    /// receiving is [`Malformed`](Error::Malformed). So it is if this process has no room for them.
+    ///
+    /// By default the kernel closes what comes, unnoticed; with 0 its sender is dropped. TCP carries
+    /// none.
+    pub fn fds(mut self, max: usize) -> Self {
+        self.fds = Some(max);
         self
     }
 
@@ -211,7 +224,11 @@ impl SocketOptions {
         if kind == Kind::Tcp {
             sys::set_nodelay(&fd).map_err(os("setsockopt(TCP_NODELAY)"))?;
         }
-        Ok(Socket::new(fd, kind, object))
+        let socket = Socket::new(fd, kind, object);
+        Ok(match self.fds {
+            Some(max) if kind != Kind::Tcp => socket.taking_fds(max, 0),
+            _ => socket,
+        })
     }
 
     /// The two halves over one connected socket.

@@ -1,20 +1,37 @@
 //! The half that receives.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use ipc_core::stream::Linkable;
+
+use crate::fds::Arrivals;
 use crate::half::{Half, ReceivingHalf};
-use crate::{Inherit, Interest, Kind, Ready, Receiver, Result};
+use crate::{Inherit, Interest, Kind, Ready, Receiver, Result, Wait};
 
 /// The receiving half of a connection.
 #[derive(Debug)]
 pub struct SocketReceiver {
     pub(crate) inner: ReceivingHalf,
+    /// `None`: messages bring no descriptors.
+    arrivals: Option<Arrivals>,
 }
 
 impl SocketReceiver {
     pub(crate) fn new(inner: ReceivingHalf) -> Self {
-        SocketReceiver { inner }
+        let arrivals = inner.socket().incoming().cloned().map(Arrivals::new);
+        SocketReceiver { inner, arrivals }
+    }
+
+    /// Takes the descriptors that came with the last message, closed on exec. They are there until
+    /// the next receive, which closes those that nobody took. [`recv_many`](Receiver::recv_many) ends
+    /// with a message that brought some.
+    ///
+    /// None ever come, unless [asked for](crate::SocketOptions::fds).
+    pub fn take_fds(&mut self) -> Vec<OwnedFd> {
+        let current = self.arrivals.as_mut().map(|arrivals| &mut arrivals.current);
+        current.map(std::mem::take).unwrap_or_default()
     }
 
     /// Drops a peer that begins a header and stalls.
@@ -46,7 +63,32 @@ impl SocketReceiver {
 }
 
 impl Receiver for SocketReceiver {
-    ipc_core::forward_receiver!(self => self.inner);
+    #[inline]
+    fn recv_wait(&mut self, wait: Wait) -> Result<()> {
+        match &mut self.arrivals {
+            None => self.inner.recv_wait(wait),
+            Some(arrivals) => arrivals.recv(&mut self.inner, wait),
+        }
+    }
+
+    #[inline]
+    fn message(&self) -> &[u8] {
+        match &self.arrivals {
+            Some(arrivals) if arrivals.is_refused() => &[],
+            _ => self.inner.message(),
+        }
+    }
+
+    fn recv_many(&mut self, max: usize, wait: Wait, each: &mut dyn FnMut(&[u8])) -> Result<usize> {
+        match &mut self.arrivals {
+            None => self.inner.recv_many(max, wait, each),
+            Some(arrivals) => arrivals.recv_many(&mut self.inner, max, wait, each),
+        }
+    }
+
+    fn linkable(&mut self) -> Option<Linkable<'_>> {
+        self.inner.linkable()
+    }
 }
 
 impl Ready for SocketReceiver {
@@ -55,6 +97,9 @@ impl Ready for SocketReceiver {
     }
 
     fn arm(&mut self) -> Result<bool> {
+        if self.arrivals.as_ref().is_some_and(Arrivals::is_refused) {
+            return Ok(true);
+        }
         match &mut self.inner {
             Half::Stream(half) => half.arm(),
             Half::Packet(half) => Ok(half.has_ended()),
@@ -68,7 +113,14 @@ impl Inherit for SocketReceiver {
     }
 
     fn into_parts(self) -> Result<(Vec<OwnedFd>, Vec<u8>)> {
-        self.inner.into_parts()
+        let unread = match &self.arrivals {
+            None => 0,
+            Some(arrivals) => arrivals.unread().ok_or_else(|| {
+                let error = io::Error::other("descriptors that came are not taken yet");
+                self.inner.socket().error("sendmsg", error)
+            })?,
+        };
+        self.inner.into_parts(unread)
     }
 
     fn from_parts(fds: Vec<OwnedFd>, state: &[u8]) -> Result<Self> {

@@ -1,7 +1,9 @@
 //! The half that sends.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::fds::MOST;
 use crate::half::{Half, SendingHalf};
 use crate::{Inherit, Interest, Kind, Ready, Result, Sender, Wait};
 
@@ -14,6 +16,42 @@ pub struct SocketSender {
 impl SocketSender {
     pub(crate) fn new(inner: SendingHalf) -> Self {
         SocketSender { inner }
+    }
+
+    /// Sends `msg` and copies of up to 16 descriptors with it, to a receiver that
+    /// [takes](crate::SocketOptions::fds) them.  unix(7), `SCM_RIGHTS`
+    ///
+    /// ```
+    /// use ipc_socket::{Receiver, SocketOptions, Wait};
+    /// use std::fs::File;
+    /// use std::os::fd::AsFd;
+    ///
+    /// let (mut tx, mut rx) = SocketOptions::new().fds(1).channel()?;
+    /// let file = File::open("/dev/zero").unwrap();
+    /// tx.send_fds(b"a file", &[file.as_fd()], Wait::Forever)?;
+    /// assert_eq!(rx.recv()?, b"a file");
+    /// let file = File::from(rx.take_fds().remove(0));
+    /// # assert!(file.metadata().is_ok());
+    /// # Ok::<(), ipc_socket::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`send_wait`](Sender::send_wait); [`Os`](crate::Error::Os) for more than 16, over TCP, and
+    /// if too many of this user's are under way (`ETOOMANYREFS`).
+    pub fn send_fds(&mut self, msg: &[u8], fds: &[BorrowedFd<'_>], wait: Wait) -> Result<()> {
+        let refusal = match (self.kind(), fds.len()) {
+            (Kind::Tcp, 1..) => Some("TCP carries no descriptors"),
+            (_, ..=MOST) => None,
+            _ => Some("a message takes at most 16 descriptors with it"),
+        };
+        if let Some(reason) = refusal {
+            let error = io::Error::new(io::ErrorKind::InvalidInput, reason);
+            return Err(self.inner.socket().error("sendmsg", error));
+        }
+        self.flush(wait)?; // they go with the first byte that is sent
+        let outgoing = self.inner.socket().outgoing();
+        outgoing.with(fds, || self.send_wait(msg, wait))
     }
 
     /// Sends what is left of the last message, then ends this direction: the peer receives

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ipc_core::inherit::{Reader, Writer};
 use ipc_core::stream::{Mode, Sink, Source};
 
+use crate::fds::{Incoming, Outgoing};
 use crate::peers::Slot;
 use crate::{Address, Credentials, Error, Result, Wait, sys};
 
@@ -45,6 +46,9 @@ pub(crate) struct Socket {
     object: Arc<str>,
     /// Its place among the peers of a listener.
     _slot: Option<Arc<Slot>>,
+    outgoing: Arc<Outgoing>,
+    /// `None`: the kernel closes descriptors that come.
+    incoming: Option<Arc<Incoming>>,
 }
 
 impl Socket {
@@ -54,6 +58,8 @@ impl Socket {
             kind,
             object: object.into(),
             _slot: None,
+            outgoing: Arc::default(),
+            incoming: None,
         }
     }
 
@@ -65,25 +71,48 @@ impl Socket {
         }
     }
 
+    /// The same, with descriptors taken, up to `max` a message; `unread` bytes have been read.
+    pub(crate) fn taking_fds(self, max: usize, unread: u64) -> Self {
+        Socket {
+            incoming: Some(Arc::new(Incoming::new(max, unread))),
+            ..self
+        }
+    }
+
     /// The socket that somebody handed over, and the rest of its half's state: it must be one
     /// descriptor, of the kind that the state says.
     pub(crate) fn from_parts(fds: Vec<OwnedFd>, state: &[u8]) -> Result<(Self, &[u8])> {
         let mut state = Reader::new(state);
-        let (kind, object, rest) = (state.u64()?, state.bytes()?, state.bytes()?);
+        let (kind, object) = (state.u64()?, state.bytes()?);
+        let (takes_fds, max, unread) = (state.u64()?, state.len()?, state.u64()?);
+        let rest = state.bytes()?;
         state.end()?;
         let object = String::from_utf8_lossy(object);
         let foreign = |reason: &str| Error::malformed(&*object, reason);
         let [fd] = <[OwnedFd; 1]>::try_from(fds).map_err(|_| foreign("not one descriptor"))?;
         match sys::kind(&fd) {
-            Some(found) if found as u64 == kind => Ok((Socket::new(fd, found, &object), rest)),
+            Some(found) if found as u64 == kind => {
+                let socket = Socket::new(fd, found, &object);
+                Ok(match takes_fds {
+                    0 => (socket, rest),
+                    _ => (socket.taking_fds(max, unread), rest),
+                })
+            }
             _ => Err(foreign("the descriptor handed over is no such socket")),
         }
     }
 
     /// What [`from_parts`](Socket::from_parts) wants, but for the half's own state at its end.
-    pub(crate) fn state(&self) -> Writer {
+    /// `unread` bytes have been read, and are there.
+    pub(crate) fn state(&self, unread: u64) -> Writer {
         let mut state = Writer::new();
-        state.u64(self.kind as u64).bytes(self.object.as_bytes());
+        let max = self.incoming.as_ref().map(|incoming| incoming.max);
+        state
+            .u64(self.kind as u64)
+            .bytes(self.object.as_bytes())
+            .u64(max.is_some().into())
+            .len(max.unwrap_or(0))
+            .u64(unread);
         state
     }
 
@@ -103,18 +132,55 @@ impl Socket {
     /// empty packet.
     #[inline]
     pub(crate) fn recv_packet(&self, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
-        past_reset(|| sys::recv_packet(&self.fd, buf, mode))
+        match &self.incoming {
+            None => past_reset(|| sys::recv_packet(&self.fd, buf, mode)),
+            Some(incoming) => self.recv_with_fds(incoming, buf, mode),
+        }
     }
 
     /// Sends a packet, of one or two parts.
     #[inline]
     pub(crate) fn send_packet(&self, parts: &[IoSlice<'_>], mode: Mode) -> io::Result<usize> {
-        sys::send(&self.fd, parts, mode)
+        self.send(parts, mode)
     }
 
     /// Sends up to [`sys::BATCH`] packets, and returns how many were taken.
     pub(crate) fn send_packets(&self, packets: &[&[u8]], mode: Mode) -> io::Result<usize> {
         sys::send_packets(&self.fd, packets, mode)
+    }
+
+    #[inline]
+    fn send(&self, bufs: &[IoSlice<'_>], mode: Mode) -> io::Result<usize> {
+        if self.outgoing.is_any() {
+            let send = |fds: &[_]| sys::fds::send(&self.fd, bufs, fds, mode);
+            return self.outgoing.send(send);
+        }
+        sys::send(&self.fd, bufs, mode)
+    }
+
+    /// Reads, and keeps what comes with the bytes; a peer that is to be dropped has ended.
+    fn recv_with_fds(&self, incoming: &Incoming, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
+        let mut kept = true;
+        let len = past_reset(|| {
+            let received = sys::fds::recv(&self.fd, buf, incoming.max, self.kind, mode)?;
+            let len = received.len;
+            kept = incoming.keep(received);
+            Ok(len)
+        })?;
+        Ok(if kept { len } else { 0 })
+    }
+
+    pub(crate) fn outgoing(&self) -> Arc<Outgoing> {
+        self.outgoing.clone()
+    }
+
+    pub(crate) fn incoming(&self) -> Option<&Arc<Incoming>> {
+        self.incoming.as_ref()
+    }
+
+    /// Ends both directions, since the peer is not to be trusted.
+    pub(crate) fn hang_up(&self) {
+        let _ = sys::hang_up(&self.fd);
     }
 
     /// Ends the sending direction.  shutdown(2)
@@ -184,7 +250,10 @@ impl Socket {
 impl Source for Socket {
     #[inline]
     fn read(&self, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
-        past_reset(|| sys::recv(&self.fd, buf, mode))
+        match &self.incoming {
+            None => past_reset(|| sys::recv(&self.fd, buf, mode)),
+            Some(incoming) => self.recv_with_fds(incoming, buf, mode),
+        }
     }
 
     fn object(&self) -> Box<str> {
@@ -195,7 +264,7 @@ impl Source for Socket {
 impl Sink for Socket {
     #[inline]
     fn write(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        sys::send(&self.fd, bufs, Mode::Now)
+        self.send(bufs, Mode::Now)
     }
 
     fn object(&self) -> Box<str> {

@@ -1,6 +1,8 @@
 //! System calls: making sockets, naming them, and sending and receiving without SIGPIPE.
 #![allow(unsafe_code)]
 
+pub(crate) mod fds;
+
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -222,6 +224,11 @@ const ASKED: usize = (libc::c_int::MAX / 2) as usize;
 /// Ends the sending direction.  shutdown(2)
 pub(crate) fn shutdown(fd: &OwnedFd) -> io::Result<()> {
     Ok(socket::shutdown(fd.as_raw_fd(), Shutdown::Write)?)
+}
+
+/// Ends both directions.  shutdown(2)
+pub(crate) fn hang_up(fd: &OwnedFd) -> io::Result<()> {
+    Ok(socket::shutdown(fd.as_raw_fd(), Shutdown::Both)?)
 }
 
 /// Receives what is there of a stream; 0 is the end.  recv(2)
