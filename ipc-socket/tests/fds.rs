@@ -130,13 +130,13 @@ fn many_in_a_row_are_not_mixed_up() {
         let files: Vec<File> = (0..10).map(file).collect();
         thread::scope(|scope| {
             scope.spawn(|| {
-                for round in 0..2000 {
+                for round in 0..2000_usize {
                     let message = vec![round.to_le_bytes()[0]; lens[round % lens.len()]];
                     let fds = &borrow(&files)[..round % 3];
                     tx.send_fds(&message, fds, Wait::Forever).unwrap();
                 }
             });
-            let mut round = 0;
+            let mut round = 0_usize;
             while round < 2000 {
                 let first = round;
                 let mut each = |message: &[u8]| {
