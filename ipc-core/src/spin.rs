@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::{Result, Wait};
-pub(crate) use habit::Backoff;
+pub use habit::Backoff;
 use habit::Habit;
 
 /// Whether a waiting half polls before it sleeps.

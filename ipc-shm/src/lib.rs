@@ -7,6 +7,7 @@ mod connect;
 mod doorbell;
 mod file;
 mod handover;
+mod lag;
 mod limits;
 mod listener;
 mod loan;

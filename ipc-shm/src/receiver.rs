@@ -7,20 +7,24 @@ use ipc_core::spin::{Look, Poller};
 
 use crate::doorbell::{Bell, Ear, Heard, LOOKS};
 use crate::handover::{Ends, State, duplicates};
+use crate::lag::Lag;
 use crate::options::object;
 use crate::ring::{Consumer, Corrupt, HEADER};
 use crate::segment::{Segment, Side};
 use crate::wake::{Answering, Asking};
-use crate::{Error, Inherit, Interest, Ready, Receiver, Result, Wait};
+use crate::{Error, Inherit, Interest, Ready, Receiver, Result, Spin, Wait};
 
 /// `recv_many` gives space back in parts of this many bytes, so that its sender does not run dry.
 const BATCH: u64 = 16 << 10;
+/// Messages this long take no lines away that their sender is writing.
+const SMALL: usize = 4 << 10;
 
 /// The receiving end of a ring. A message is read where it lies; its space is given back to the sender by the
 /// next receive.
 pub struct ShmReceiver {
     flow: Inflow,
     poller: Poller,
+    lag: Lag,
 }
 
 /// The ring, and the peer's doorbell.
@@ -51,6 +55,7 @@ impl ShmReceiver {
                 segment,
             },
             poller: Poller::new(state.spin, Look::Load),
+            lag: Lag::default(),
         }
     }
 
@@ -64,6 +69,9 @@ impl ShmReceiver {
     fn wait_for_message(&mut self, before: usize, wait: Wait) -> Result<()> {
         if wait == Wait::Never {
             return self.flow.now();
+        }
+        if self.poller.spin() != Spin::Never && before < SMALL {
+            self.lag.wait(|| self.flow.ring.is_ready());
         }
         self.poller.expect_len(before);
         let look = |flow: &mut Inflow| Ok(flow.next()?.then_some(()));
@@ -82,6 +90,7 @@ impl Receiver for ShmReceiver {
         if !self.flow.next()? {
             self.wait_for_message(before, wait)?;
         }
+        self.lag.took(1);
         self.flow.copied();
         Ok(())
     }
@@ -113,6 +122,7 @@ impl Receiver for ShmReceiver {
                 self.flow.give_back(start);
             }
         }
+        self.lag.took(received - 1);
         self.flow.copied();
         Ok(received)
     }

@@ -169,14 +169,14 @@ impl Attempt {
 
 /// Something that is left out 1, 3, 7, 15, 31 times after misses in a row.
 #[derive(Debug, Default)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     skips: u32,
     left: u32,
 }
 
 impl Backoff {
     /// Whether it is its turn; else one of the times is over that it is left out.
-    pub(crate) fn allows(&mut self) -> bool {
+    pub fn allows(&mut self) -> bool {
         let allowed = self.is_due();
         self.left = self.left.saturating_sub(1);
         allowed
@@ -186,11 +186,13 @@ impl Backoff {
         self.left == 0
     }
 
-    pub(crate) fn hit(&mut self) {
+    /// It paid: it is its turn at once.
+    pub fn hit(&mut self) {
         *self = Backoff::default();
     }
 
-    pub(crate) fn miss(&mut self) {
+    /// It did not pay: it is left out more often.
+    pub fn miss(&mut self) {
         self.skips = (self.skips * 2 + 1).min(31);
         self.left = self.skips;
     }

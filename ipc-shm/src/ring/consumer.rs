@@ -20,6 +20,8 @@ pub(crate) struct Consumer {
     released: u64,
     message: NonNull<u8>,
     len: usize,
+    /// What the next record is guessed to be like.
+    record: Record,
     /// Where messages are copied to, if they are.
     copy: Option<NonNull<u64>>,
     /// One more than the longest message; 0 once a header was corrupt.
@@ -41,6 +43,7 @@ impl Consumer {
             released: head,
             message: NonNull::dangling(),
             len: 0,
+            record: Record::of(0),
             copy: None,
             limit: ring.max_len() as u64 + 1,
         }
@@ -103,8 +106,9 @@ impl Consumer {
             }
         };
         self.len = len;
-        self.next += record(len) as u64;
-        self.offset = self.ring.behind(self.offset, record(len));
+        let bytes = self.record.bytes(len);
+        self.next += bytes as u64;
+        self.offset = self.ring.behind(self.offset, bytes);
         Ok(true)
     }
 
@@ -118,7 +122,7 @@ impl Consumer {
         }
         let (ring, limit, end) = (self.ring, self.limit, self.released + bytes);
         let (mut offset, mut next) = (self.offset, self.next);
-        let (mut record, mut count) = (Record::of(self.len), 0);
+        let mut count = 0;
         while count < max && next < end {
             let header = ring.header(offset).load(Ordering::Relaxed);
             fence(Ordering::Acquire);
@@ -130,7 +134,7 @@ impl Consumer {
             let len = len as usize;
             self.message = ring.at(offset + HEADER);
             self.len = len;
-            let bytes = record.bytes(len);
+            let bytes = self.record.bytes(len);
             next += bytes as u64;
             offset = ring.behind(offset, bytes);
             // Stored each time, because `each` may panic, but never loaded.
