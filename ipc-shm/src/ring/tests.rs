@@ -137,7 +137,7 @@ fn take(
 }
 
 fn check(ring: Ring, steps: &[Step], start: u64, copies: bool) -> Result<(), TestCaseError> {
-    let mut place = vec![0; if copies { ring.capacity / 8 } else { 0 }];
+    let mut place = vec![0_u64; if copies { ring.capacity / 8 } else { 0 }];
     let place = NonNull::from(&mut *place).cast();
     let receiver = |head| {
         if copies {
