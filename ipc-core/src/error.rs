@@ -165,6 +165,9 @@ fn remedy(limit: &str) -> &'static str {
         "msgmax" => "raise kernel.msgmax or use spill",
         "msgmnb" => "raise kernel.msgmnb and the queue's capacity, or use spill",
         "ring capacity" => "ask for a larger capacity, or send it in parts",
+        "PIPE_BUF" => {
+            "it is the 4,096 bytes that the kernel keeps in one piece, less a header; send it in parts"
+        }
         "SO_SNDBUF" => "ask for a larger send buffer, or send it in parts",
         _ => "send it in parts",
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-use nix::sys::stat::{SFlag, fstat};
+use nix::sys::stat::{Mode, SFlag, fstat};
 #[cfg(feature = "tokio")]
 use tokio::io::unix::AsyncFd;
 
@@ -115,6 +115,28 @@ pub(crate) fn is_pipe_end(fd: &OwnedFd, interest: Interest) -> io::Result<bool> 
     let kind = SFlag::from_bits_truncate(fstat(fd)?.st_mode) & SFlag::S_IFMT;
     let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
     Ok(kind == SFlag::S_IFIFO && flags & OFlag::O_ACCMODE == mode)
+}
+
+/// What `fd` is open on, opened anew: a description of its own. An anonymous pipe never makes this
+/// wait.  open(2), proc(5)
+pub(crate) fn reopen(fd: &OwnedFd, interest: Interest, nonblocking: bool) -> io::Result<OwnedFd> {
+    let mut flags = match interest {
+        Interest::Read => OFlag::O_RDONLY,
+        Interest::Write => OFlag::O_WRONLY,
+    };
+    flags.set(OFlag::O_NONBLOCK, nonblocking);
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let opened = nix::fcntl::open(&*path, flags | OFlag::O_CLOEXEC, Mode::empty());
+    opened.map_err(|errno| {
+        let error = io::Error::from(errno);
+        let help = match errno {
+            Errno::EACCES => "another user made it, and only that user may open it anew",
+            Errno::ENOENT => "/proc is not mounted",
+            Errno::ENXIO => "nobody reads this FIFO any more",
+            _ => return error,
+        };
+        io::Error::new(error.kind(), format!("{error}: {help}"))
+    })
 }
 
 /// The room in a pipe in bytes.  fcntl(2), `F_GETPIPE_SZ`

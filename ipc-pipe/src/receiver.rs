@@ -4,8 +4,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ipc_core::stream::{FramedReceiver, PipeFd};
 
-use crate::options::OBJECT;
-use crate::{Inherit, Interest, Ready, Receiver, Result};
+use crate::options::{OBJECT, lost};
+use crate::{Inherit, Interest, PipeOptions, Ready, Receiver, Result};
 
 /// The read end of a pipe.
 #[derive(Debug)]
@@ -21,6 +21,22 @@ impl PipeReceiver {
     /// The longest message in bytes that is accepted.
     pub fn max_len(&self) -> usize {
         self.inner.max_len()
+    }
+
+    /// The read end for a foreign program's standard input, or to read raw bytes from: a
+    /// description of its own that blocks. `Stdio::from` and `File::from` take it.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::Error::Os) while something was read and not yet received, and when the pipe is
+    /// another user's.
+    pub fn into_blocking(self) -> Result<OwnedFd> {
+        if self.inner.has_unread() {
+            return Err(lost(
+                "something was read and not yet received: receive it before",
+            ));
+        }
+        self.inner.io().blocking(Interest::Read)
     }
 
     /// The room in the kernel in bytes.  fcntl(2), `F_GETPIPE_SZ`
@@ -62,6 +78,15 @@ impl Inherit for PipeReceiver {
         Ok(PipeReceiver::new(FramedReceiver::from_parts(
             source, state,
         )?))
+    }
+}
+
+/// With the default options; [`PipeOptions::receiver`](crate::PipeOptions::receiver) takes others.
+impl TryFrom<OwnedFd> for PipeReceiver {
+    type Error = crate::Error;
+
+    fn try_from(fd: OwnedFd) -> Result<Self> {
+        PipeOptions::new().receiver(fd)
     }
 }
 

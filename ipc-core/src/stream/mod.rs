@@ -22,6 +22,7 @@ mod lag;
 mod outflow;
 mod pipe;
 mod receiver;
+mod records;
 mod sender;
 mod shared;
 mod stall;

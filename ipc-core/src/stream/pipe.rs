@@ -57,6 +57,37 @@ impl PipeFd {
         PipeFd::new(fd, object).map_err(os("fcntl"))
     }
 
+    /// An end with a description of its own, for `fd`, whose description others may have: a pipe's
+    /// end, open for `interest`.  proc(5)
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`](Error::Malformed) for anything else; [`Os`](Error::Os) when it may not be
+    /// opened, being another user's.
+    pub fn adopted(fd: &OwnedFd, interest: Interest, object: &str) -> Result<Self> {
+        let end = sys::is_pipe_end(fd, interest).map_err(|e| Error::os("fstat", object, e))?;
+        if !end {
+            let reason = format!("the descriptor is no end of a pipe to {interest:?}");
+            return Err(Error::malformed(object, reason));
+        }
+        let own = sys::reopen(fd, interest, true).map_err(|e| Error::os("open", object, e))?;
+        PipeFd::new(own, object).map_err(|e| Error::os("fcntl", object, e))
+    }
+
+    /// The same end as a foreign program wants it: a description of its own, without `O_NONBLOCK`.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](Error::Os) when it may not be opened, or no descriptors are left.
+    pub fn blocking(&self, interest: Interest) -> Result<OwnedFd> {
+        sys::reopen(&self.fd, interest, false).map_err(|e| Error::os("open", self.name(), e))
+    }
+
+    /// What it is called in errors.
+    pub fn name(&self) -> &str {
+        &self.object
+    }
+
     /// Asks for room for `bytes` in the kernel, which rounds up.  fcntl(2), `F_SETPIPE_SZ`
     ///
     /// # Errors

@@ -82,6 +82,11 @@ impl<R: Source> FramedReceiver<R> {
         self.flow.decoder.max_len()
     }
 
+    /// Whether something was read and not yet received.
+    pub fn has_unread(&self) -> bool {
+        !self.flow.decoder.unread().is_empty() || self.flow.input.has_taken()
+    }
+
     /// The source.
     pub fn io(&self) -> &R {
         &self.flow.input.io

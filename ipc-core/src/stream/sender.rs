@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use super::Sink;
 use super::outflow::{Outflow, after};
+use super::records::{LONGEST, PIPE_BUF};
 use super::shared::{Drive, Output};
 use crate::frame::{self, HEADER_LEN};
 use crate::inherit::{Reader, Writer};
@@ -14,7 +15,7 @@ use crate::{Error, Interest, Ready, Receiver, Result, Sender, Spin, Wait};
 
 /// Frames up to this length are copied to one place and written by one plain call, which is cheaper
 /// than a vectored one; it is also what a pipe takes whole or not at all.
-const CONTIGUOUS: usize = libc::PIPE_BUF;
+const CONTIGUOUS: usize = PIPE_BUF;
 /// Bytes that a batch gathers for one write.
 const BATCH: usize = 64 << 10;
 
@@ -25,6 +26,8 @@ pub struct FramedSender<W: Sink> {
     /// Frames on their way to one write.
     out: Vec<u8>,
     max_len: usize,
+    /// Each write is at most `PIPE_BUF` bytes: there are other writers.
+    records: bool,
 }
 
 impl<W: Sink> FramedSender<W> {
@@ -38,7 +41,24 @@ impl<W: Sink> FramedSender<W> {
             poller: Poller::new(spin, Look::Call),
             out: Vec::new(),
             max_len: max_len.min(frame::LARGEST_MAX_LEN),
+            records: false,
         }
+    }
+
+    /// The same, with writes that several writers do not mix up.
+    pub(super) fn into_records(mut self) -> Self {
+        (self.max_len, self.records) = (self.max_len.min(LONGEST), true);
+        self
+    }
+
+    /// Whether its writes are records.
+    pub(super) fn is_records(&self) -> bool {
+        self.records
+    }
+
+    /// The longest message, and how it waits.
+    pub(super) fn settings(&self) -> (usize, Spin) {
+        (self.max_len, self.poller.spin())
     }
 
     /// A sender made of its sink and the state that [`into_parts`](Self::into_parts) gave.
@@ -49,10 +69,15 @@ impl<W: Sink> FramedSender<W> {
     pub fn from_parts(io: W, state: &[u8]) -> Result<Self> {
         let mut state = Reader::new(state);
         let (max_len, spin, tail) = (state.len()?, state.spin()?, state.bytes()?);
+        let records = state.len()? != 0;
         state.end()?;
         let sender = FramedSender::new(io, max_len, spin);
         sender.flow.output.keep(tail, &[]);
-        Ok(sender)
+        Ok(if records {
+            sender.into_records()
+        } else {
+            sender
+        })
     }
 
     /// The descriptor and the state of this half, tail and all.
@@ -67,7 +92,8 @@ impl<W: Sink> FramedSender<W> {
         state
             .len(self.max_len)
             .spin(self.poller.spin())
-            .bytes(&self.flow.output.take());
+            .bytes(&self.flow.output.take())
+            .len(usize::from(self.records));
         Ok((fd, state.finish()))
     }
 
@@ -97,7 +123,11 @@ impl<W: Sink> FramedSender<W> {
             return Err(Error::TooLarge {
                 len: msg.len(),
                 max: self.max_len,
-                limit: "max_len",
+                limit: if self.records && self.max_len == LONGEST {
+                    "PIPE_BUF"
+                } else {
+                    "max_len"
+                },
             });
         }
         if self.flow.output.is_pending() {
@@ -111,9 +141,10 @@ impl<W: Sink> FramedSender<W> {
     /// accepted.
     fn send_batch(&mut self, msgs: &[&[u8]], wait: Wait) -> Result<usize> {
         self.prepare(msgs[0], wait)?;
+        let batch = if self.records { PIPE_BUF } else { BATCH };
         self.out.clear();
         for msg in msgs.iter().take_while(|msg| msg.len() <= self.max_len) {
-            if !self.out.is_empty() && self.out.len() + HEADER_LEN + msg.len() > BATCH {
+            if !self.out.is_empty() && self.out.len() + HEADER_LEN + msg.len() > batch {
                 break;
             }
             self.out.extend_from_slice(&frame::header(msg.len()));
