@@ -114,7 +114,10 @@ pub(crate) fn is_pipe_end(fd: &OwnedFd, interest: Interest) -> io::Result<bool> 
     };
     let kind = SFlag::from_bits_truncate(fstat(fd)?.st_mode) & SFlag::S_IFMT;
     let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
-    Ok(kind == SFlag::S_IFIFO && flags & OFlag::O_ACCMODE == mode)
+    let access = flags & OFlag::O_ACCMODE;
+    // A FIFO's reader that holds it open for writing, too, never meets an end.
+    let holds = interest == Interest::Read && access == OFlag::O_RDWR;
+    Ok(kind == SFlag::S_IFIFO && (access == mode || holds))
 }
 
 /// What `fd` is open on, opened anew: a description of its own. An anonymous pipe never makes this
@@ -137,6 +140,13 @@ pub(crate) fn reopen(fd: &OwnedFd, interest: Interest, nonblocking: bool) -> io:
         };
         io::Error::new(error.kind(), format!("{error}: {help}"))
     })
+}
+
+/// Puts the description of `new` in the place of that of `fd`, whose number stays.  dup(2)
+pub(crate) fn replace(fd: &OwnedFd, new: &OwnedFd) -> io::Result<()> {
+    // SAFETY: both are open, and the one replaced is ours: nobody else can have closed it.
+    Errno::result(unsafe { libc::dup3(new.as_raw_fd(), fd.as_raw_fd(), libc::O_CLOEXEC) })?;
+    Ok(())
 }
 
 /// The room in a pipe in bytes.  fcntl(2), `F_GETPIPE_SZ`

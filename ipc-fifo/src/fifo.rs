@@ -75,7 +75,9 @@ impl Fifo {
     /// As [`FifoOptions::open_sender`]; [`Removed`](Error::Removed) if the path is not this FIFO's
     /// any more.
     pub fn sender(&self, wait: Wait) -> Result<FifoSender> {
-        let fd = open::writer(self.path(), Some(self.owner.id), wait)?;
+        let fd = self
+            .options
+            .writer(self.path(), Some(self.owner.id), wait)?;
         let owner = Some(Arc::clone(&self.owner));
         self.options.sender(fd, &open::object(self.path()), owner)
     }
@@ -86,7 +88,7 @@ impl Fifo {
     ///
     /// As [`sender`](Fifo::sender), but for those about waiting.
     pub fn receiver(&self) -> Result<FifoReceiver> {
-        let fd = open::reader(self.path(), Some(self.owner.id))?;
+        let fd = open::reader(self.path(), Some(self.owner.id), self.options.access())?;
         let owner = Some(Arc::clone(&self.owner));
         self.options.receiver(fd, &open::object(self.path()), owner)
     }

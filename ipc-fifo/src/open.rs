@@ -37,10 +37,11 @@ pub(crate) fn named(object: &[u8]) -> Result<&str> {
         .map_err(|_| Error::malformed("inherited FIFO", "its name is no text"))
 }
 
-/// Opens the FIFO `path` to read, without waiting; `id` is which it must be.
-pub(crate) fn reader(path: &Path, id: Option<Id>) -> Result<OwnedFd> {
+/// Opens the FIFO `path` to read, without waiting; `id` is which it must be, and `access` is to read
+/// alone, or to hold it open for writing, too.
+pub(crate) fn reader(path: &Path, id: Option<Id>, access: OFlag) -> Result<OwnedFd> {
     let node = find(path, id)?;
-    sys::open_end(&node, OFlag::O_RDONLY).map_err(|errno| Error::os("open", object(path), errno))
+    sys::open_end(&node, access).map_err(|errno| Error::os("open", object(path), errno))
 }
 
 /// Opens the FIFO `path` to write, as soon as somebody has it open to read.

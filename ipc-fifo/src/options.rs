@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use ipc_core::frame::DEFAULT_MAX_LEN;
 use ipc_core::stream::{FramedReceiver, FramedSender, PipeFd};
+use nix::fcntl::OFlag;
 
 use crate::fifo::{Fifo, Owner};
 use crate::receiver::Opened;
+use crate::sys::Id;
 use crate::{
     Duplex, Error, FifoDuplex, FifoReceiver, FifoSender, Result, Spin, Wait, open, private,
 };
@@ -32,6 +34,8 @@ pub struct FifoOptions {
     capacity: Option<usize>,
     max_len: usize,
     spin: Spin,
+    many_writers: bool,
+    control: bool,
 }
 
 impl FifoOptions {
@@ -41,6 +45,8 @@ impl FifoOptions {
             capacity: None,
             max_len: DEFAULT_MAX_LEN,
             spin: Spin::default(),
+            many_writers: false,
+            control: false,
         }
     }
 
@@ -64,6 +70,23 @@ impl FifoOptions {
         self
     }
 
+    /// Several senders, that open the path or are made by [`FifoSender::try_clone`]. Their messages
+    /// are records: of at most 4,092 bytes, which is `PIPE_BUF` less the header, so that the kernel
+    /// takes each in one piece; longer ones are [`TooLarge`](Error::TooLarge).  pipe(7)
+    pub fn many_writers(mut self) -> Self {
+        self.many_writers = true;
+        self
+    }
+
+    /// The control FIFO of a manager: [many writers](Self::many_writers) come and go, and the receiver
+    /// never meets an end, because it holds the FIFO open for writing, too. A sender that is opened
+    /// with [`Wait::Never`] while nobody receives is [`Disconnected`](Error::Disconnected), as one is
+    /// whose manager ends later.  fifo(7)
+    pub fn control(mut self) -> Self {
+        (self.control, self.many_writers) = (true, true);
+        self
+    }
+
     /// Makes the FIFO `path`, exclusively and 0600 under any umask.  mkfifo(3)
     ///
     /// # Errors
@@ -77,12 +100,13 @@ impl FifoOptions {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](Error::WouldBlock) or [`TimedOut`](Error::TimedOut) while nobody receives;
+    /// [`WouldBlock`](Error::WouldBlock) or [`TimedOut`](Error::TimedOut) while nobody receives, and in
+    /// [`control`](Self::control) mode [`Disconnected`](Error::Disconnected) for the first of these;
     /// [`Os`](Error::Os) when nobody made the FIFO, when `path` is something else, and when another
     /// user owns it or may open it.
     pub fn open_sender(&self, path: impl AsRef<Path>, wait: Wait) -> Result<FifoSender> {
         let path = path.as_ref();
-        self.sender(open::writer(path, None, wait)?, &open::object(path), None)
+        self.sender(self.writer(path, None, wait)?, &open::object(path), None)
     }
 
     /// Opens the FIFO `path` for receiving, which never waits: the first receive waits for the
@@ -93,7 +117,8 @@ impl FifoOptions {
     /// As [`open_sender`](FifoOptions::open_sender), but for those about waiting.
     pub fn open_receiver(&self, path: impl AsRef<Path>) -> Result<FifoReceiver> {
         let path = path.as_ref();
-        self.receiver(open::reader(path, None)?, &open::object(path), None)
+        let fd = open::reader(path, None, self.access())?;
+        self.receiver(fd, &open::object(path), None)
     }
 
     /// A private FIFO: what goes in at the sender comes out at the receiver.
@@ -106,7 +131,7 @@ impl FifoOptions {
     /// [`Os`](Error::Os) when there is no such directory to write to, when the process or the
     /// system has no descriptors left, or when the capacity asked for is refused.
     pub fn channel(&self) -> Result<(FifoSender, FifoReceiver)> {
-        let (reader, writer) = private::ends()?;
+        let (reader, writer) = private::ends(self.access())?;
         Ok((
             self.sender(writer, private::OBJECT, None)?,
             self.receiver(reader, private::OBJECT, None)?,
@@ -123,6 +148,23 @@ impl FifoOptions {
         Ok((Duplex::new(there.0, back.1), Duplex::new(back.0, there.1)))
     }
 
+    /// Opens the write end, as soon as somebody reads.
+    pub(crate) fn writer(&self, path: &Path, id: Option<Id>, wait: Wait) -> Result<OwnedFd> {
+        match open::writer(path, id, wait) {
+            Err(Error::WouldBlock) if self.control => Err(Error::Disconnected),
+            opened => opened,
+        }
+    }
+
+    /// How a receiver opens.
+    pub(crate) fn access(&self) -> OFlag {
+        if self.control {
+            OFlag::O_RDWR
+        } else {
+            OFlag::O_RDONLY
+        }
+    }
+
     pub(crate) fn sender(
         &self,
         fd: OwnedFd,
@@ -130,7 +172,11 @@ impl FifoOptions {
         owner: Option<Arc<Owner>>,
     ) -> Result<FifoSender> {
         let sink = self.end(fd, object)?;
-        let inner = FramedSender::new(sink, self.max_len, self.spin);
+        let inner = if self.many_writers {
+            FramedSender::records(sink, self.max_len, self.spin)
+        } else {
+            FramedSender::new(sink, self.max_len, self.spin)
+        };
         Ok(FifoSender::new(inner, owner))
     }
 

@@ -14,14 +14,15 @@ pub(crate) const OBJECT: &str = "private FIFO";
 /// What it was called in its directory.
 const NAME: &str = "fifo";
 
-/// The read end and the write end of a new FIFO, whose name and directory are gone again.
-pub(crate) fn ends() -> Result<(OwnedFd, OwnedFd)> {
+/// The read end, opened for this `access`, and the write end of a new FIFO, whose name and directory
+/// are gone again.
+pub(crate) fn ends(access: OFlag) -> Result<(OwnedFd, OwnedFd)> {
     let directory = Directory::new()?;
     let node = sys::make_fifo(&directory.fd, Path::new(NAME), OBJECT)?;
     let open =
         |flags| sys::open_end(&node, flags).map_err(|errno| Error::os("open", OBJECT, errno));
     // In this order neither waits.
-    Ok((open(OFlag::O_RDONLY)?, open(OFlag::O_WRONLY)?))
+    Ok((open(access)?, open(OFlag::O_WRONLY)?))
 }
 
 /// A directory of its own, removed on drop with the FIFO in it.

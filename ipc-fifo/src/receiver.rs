@@ -40,6 +40,25 @@ impl FifoReceiver {
         FifoOptions::new().open_receiver(path)
     }
 
+    /// After the last sender has gone, waits for the next: receiving is "nobody yet" again, instead
+    /// of [`Disconnected`](crate::Error::Disconnected), or of `Malformed` because the last one died in
+    /// the midst of a long message. Whoever came in between loses nothing. Before that end, and after
+    /// a message that was malformed in itself, it does nothing.
+    ///
+    /// Not while an `Async` has it, which would go on watching for the senders that have gone: take
+    /// it out, and wrap it again.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::Error::Os) when the FIFO cannot be opened anew.
+    pub fn reconnect(&mut self) -> Result<()> {
+        if self.inner.has_ended() {
+            self.inner.io().0.renew()?;
+            self.inner.restart();
+        }
+        Ok(())
+    }
+
     /// The longest message in bytes that is accepted.
     pub fn max_len(&self) -> usize {
         self.inner.max_len()

@@ -16,15 +16,12 @@ use crate::{FifoOptions, Inherit, Interest, Ready, Result, Sender, Wait};
 pub struct FifoSender {
     pub(crate) inner: FramedSender<PipeFd>,
     /// Dropped after the end itself, and with the last one removes the name.
-    _owner: Option<Arc<Owner>>,
+    owner: Option<Arc<Owner>>,
 }
 
 impl FifoSender {
     pub(crate) fn new(inner: FramedSender<PipeFd>, owner: Option<Arc<Owner>>) -> Self {
-        FifoSender {
-            inner,
-            _owner: owner,
-        }
+        FifoSender { inner, owner }
     }
 
     /// [`FifoOptions::open_sender`] with the default options.
@@ -43,6 +40,17 @@ impl FifoSender {
     /// As [`flush`](Sender::flush); it is closed all the same.
     pub fn close(self, wait: Wait) -> Result<()> {
         self.inner.close(wait)
+    }
+
+    /// Another sender to the same receiver, which meets the end when all of them are gone. Only for
+    /// a FIFO with [`many_writers`](FifoOptions::many_writers).
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::Error::Os) for a FIFO without, or when the process has no descriptors left.
+    pub fn try_clone(&self) -> Result<Self> {
+        let inner = self.inner.try_clone()?;
+        Ok(FifoSender::new(inner, self.owner.clone()))
     }
 
     /// The room in the kernel in bytes.  fcntl(2), `F_GETPIPE_SZ`

@@ -83,6 +83,20 @@ impl PipeFd {
         sys::reopen(&self.fd, interest, false).map_err(|e| Error::os("open", self.name(), e))
     }
 
+    /// Opens a read end anew in its place: to the kernel it has seen no writer yet, and what is in
+    /// the pipe stays there.
+    ///
+    /// # Errors
+    ///
+    /// As [`blocking`](Self::blocking).
+    pub fn renew(&self) -> Result<()> {
+        let os = |call| move |error| Error::os(call, self.name(), error);
+        let fresh = sys::reopen(&self.fd, Interest::Read, true).map_err(os("open"))?;
+        sys::replace(&self.fd, &fresh).map_err(os("dup3"))?;
+        self.nonblocking.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// What it is called in errors.
     pub fn name(&self) -> &str {
         &self.object

@@ -82,6 +82,20 @@ impl<R: Source> FramedReceiver<R> {
         self.flow.decoder.max_len()
     }
 
+    /// Whether the stream has ended, and so can [begin anew](Self::restart): not one that was
+    /// malformed while its writer was there.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.flow.end, Some(End::Disconnected | End::Truncated(_)))
+    }
+
+    /// Begins anew with what the source brings from now on; a frame that the end cut off is
+    /// forgotten.
+    pub fn restart(&mut self) {
+        self.flow.decoder = Decoder::new(self.max_len());
+        self.flow.input.reopen();
+        self.flow.end = None;
+    }
+
     /// Whether something was read and not yet received.
     pub fn has_unread(&self) -> bool {
         !self.flow.decoder.unread().is_empty() || self.flow.input.has_taken()
@@ -183,6 +197,8 @@ impl<R: Source> fmt::Debug for FramedReceiver<R> {
 #[derive(Clone, Debug)]
 enum End {
     Disconnected,
+    /// So many bytes into a frame.
+    Truncated(usize),
     Malformed(Box<str>),
 }
 
@@ -293,13 +309,17 @@ impl<R: Source> Inflow<R> {
     fn end_of_stream(&self) -> End {
         match self.decoder.unread().len() {
             0 => End::Disconnected,
-            part => End::Malformed(format!("the stream ended {part} bytes into a frame").into()),
+            part => End::Truncated(part),
         }
     }
 
     #[cold]
     fn ended(&self) -> Error {
         match &self.end {
+            Some(End::Truncated(part)) => {
+                let reason = format!("the stream ended {part} bytes into a frame");
+                Error::malformed(self.input.io.object(), reason)
+            }
             Some(End::Malformed(reason)) => {
                 Error::malformed(self.input.io.object(), reason.clone())
             }

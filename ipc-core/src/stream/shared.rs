@@ -150,6 +150,11 @@ impl<R: Source> Input<R> {
         self.any_taken.load(Ordering::Acquire)
     }
 
+    /// More can come again, after the end of the stream.
+    pub(super) fn reopen(&self) {
+        lock(&self.taken).open = true;
+    }
+
     /// What was taken in and not yet read.
     pub(super) fn take(&self) -> Vec<u8> {
         self.any_taken.store(false, Ordering::Release);
