@@ -1,13 +1,9 @@
 //! A FIFO by name, as its maker has it.
 
-use std::fs;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::{self, Path, PathBuf};
 use std::process;
 use std::sync::Arc;
-
-use nix::fcntl::AT_FDCWD;
 
 use crate::sys::{self, Id};
 use crate::{Error, FifoOptions, FifoReceiver, FifoSender, Result, Wait, open};
@@ -54,9 +50,16 @@ impl Fifo {
         let object = open::object(path);
         // So that a later change of the working directory does not matter.
         let path = path::absolute(path).map_err(|error| Error::os("getcwd", &*object, error))?;
-        let node = sys::make_fifo(AT_FDCWD, &path, &object)?;
+        let (parent, name) = match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) => (parent, PathBuf::from(name)),
+            _ => (&*path, PathBuf::from(".")), // which is there
+        };
+        let directory = open::directory(parent)?;
+        let node = sys::make_fifo(&directory, &name, &object)?;
         let stat = sys::stat(&node).map_err(|errno| Error::os("fstat", &*object, errno))?;
         let owner = Owner {
+            directory,
+            name,
             path,
             id: stat.id,
             _node: node,
@@ -102,6 +105,9 @@ impl Fifo {
 /// The duty to remove a path, shared by all that was opened through a [`Fifo`].
 #[derive(Debug)]
 pub(crate) struct Owner {
+    /// Held, so that the file is found again wherever the directory has been moved.
+    directory: OwnedFd,
+    name: PathBuf,
     path: PathBuf,
     id: Id,
     /// Held, unopened, so that its inode number is not given out again.
@@ -112,10 +118,9 @@ pub(crate) struct Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        let is_ours =
-            |found: fs::Metadata| (found.dev(), found.ino()) == (self.id.dev, self.id.ino);
-        if self.pid == process::id() && fs::symlink_metadata(&self.path).is_ok_and(is_ours) {
-            let _ = fs::remove_file(&self.path);
+        let found = || sys::stat(&sys::find(&self.directory, &self.name)?);
+        if self.pid == process::id() && found().is_ok_and(|found| found.id == self.id) {
+            sys::remove_file(&self.directory, &self.name);
         }
     }
 }

@@ -106,6 +106,26 @@ fn find(path: &Path, id: Option<Id>) -> Result<OwnedFd> {
     Ok(node)
 }
 
+/// The directory at `path`, to make a FIFO in: one in which no other user can put something else in
+/// its place.
+pub(crate) fn directory(path: &Path) -> Result<OwnedFd> {
+    let name = || format!("directory {}", path.display());
+    let fd = sys::open_directory(path).map_err(|errno| Error::os("open", name(), errno))?;
+    let stat = sys::stat(&fd).map_err(|errno| Error::os("fstat", name(), errno))?;
+    let (others_write, sticky) = (stat.mode & 0o022 != 0, stat.mode & 0o1000 != 0);
+    let (user, strange) = (sys::user(), stat.uid != 0 && stat.uid != sys::user());
+    if strange || (others_write && !sticky) {
+        let reason = format!(
+            "user {}'s, of mode {:o}, and this process is user {user}'s: others could put something \
+             else in the FIFO's place; make a directory of mode 700 for it, in $XDG_RUNTIME_DIR",
+            stat.uid, stat.mode
+        );
+        let error = io::Error::new(io::ErrorKind::PermissionDenied, reason);
+        return Err(Error::os("mkfifo", name(), error));
+    }
+    Ok(fd)
+}
+
 fn removed(path: &Path) -> Error {
     Error::Removed {
         object: object(path).into(),

@@ -91,7 +91,9 @@ impl FifoOptions {
     ///
     /// # Errors
     ///
-    /// [`Os`](Error::Os) when something of that name is there, or the directory cannot be written.
+    /// [`Os`](Error::Os) when something of that name is there, when the directory cannot be written,
+    /// and when other users could replace what is in it: it must be this user's or root's, and
+    /// writable by others only with the sticky bit, as `/tmp` is.
     pub fn create(&self, path: impl AsRef<Path>) -> Result<Fifo> {
         Fifo::make(path.as_ref(), self)
     }

@@ -58,6 +58,12 @@ pub(crate) fn find(dir: impl AsFd, name: &Path) -> nix::Result<OwnedFd> {
     openat(dir, name, flags, Mode::empty())
 }
 
+/// The directory at `path`, to find files in.  open(2), `O_PATH`
+pub(crate) fn open_directory(path: &Path) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    open(path, flags, Mode::empty())
+}
+
 /// fstat(2)
 pub(crate) fn stat(node: &OwnedFd) -> nix::Result<Stat> {
     let stat = fstat(node)?;

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -91,7 +91,7 @@ fn another_users_fifo_is_refused() {
         ipc_core::conformance::skip("only root can become another user");
     }
     let (directory, path) = named("fifo");
-    fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o1777)).unwrap();
     let fifo = Fifo::create(&path).unwrap();
     seteuid(Uid::from_raw(65534)).unwrap();
     assert!(refused(&path).contains("is user 0's, and this process is user 65534's"));
@@ -162,6 +162,56 @@ fn a_path_that_names_another_is_left_alone() {
     assert!(!path.exists());
 }
 
+fn a_directory_where_others_could_replace_it_is_refused() {
+    let (directory, path) = named("fifo");
+    for mode in [0o777, 0o770, 0o702] {
+        fs::set_permissions(directory.path(), Permissions::from_mode(mode)).unwrap();
+        let told = message(Fifo::create(&path));
+        for part in [
+            directory.path().to_str().unwrap(),
+            &format!("mode {mode:o}"),
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        assert!(!path.exists());
+    }
+    for mode in [0o700, 0o755, 0o1777] {
+        fs::set_permissions(directory.path(), Permissions::from_mode(mode)).unwrap();
+        Fifo::create(&path).unwrap();
+    }
+    if Uid::effective().is_root() {
+        chown(directory.path(), Some(65534), None).unwrap();
+        assert!(message(Fifo::create(&path)).contains("user 65534's"));
+    }
+}
+
+fn a_fifo_is_removed_wherever_its_directory_is() {
+    let (directory, _) = named("");
+    let (before, after) = (
+        directory.path().join("before"),
+        directory.path().join("after"),
+    );
+    fs::create_dir(&before).unwrap();
+    let fifo = Fifo::create(before.join("fifo")).unwrap();
+    fs::rename(&before, &after).unwrap();
+    fs::create_dir(&before).unwrap();
+    let other = Fifo::create(before.join("fifo")).unwrap();
+    assert!(matches!(fifo.receiver(), Err(Error::Removed { .. })));
+    drop(fifo);
+    assert!(!after.join("fifo").exists());
+    assert!(before.join("fifo").exists());
+    drop(other);
+}
+
+fn a_path_without_a_name_is_refused() {
+    for path in ["/", ".", "..", "/tmp/.."] {
+        assert!(
+            message(Fifo::create(path)).contains("File exists"),
+            "{path}"
+        );
+    }
+}
+
 fn a_relative_path_survives_a_change_of_directory() {
     let (directory, path) = named("fifo");
     env::set_current_dir(directory.path()).unwrap();
@@ -183,5 +233,8 @@ ipc_core::cases! {
     the_last_end_removes_the_path,
     only_the_maker_removes_the_path,
     a_path_that_names_another_is_left_alone,
+    a_directory_where_others_could_replace_it_is_refused,
+    a_fifo_is_removed_wherever_its_directory_is,
+    a_path_without_a_name_is_refused,
     a_relative_path_survives_a_change_of_directory,
 }
