@@ -1,0 +1,10 @@
+<?php
+// php queue_raw.php FILE: the same with bytes as they are, until some are 'bye'.
+const REQUEST = 1;
+const ANSWER = 2;
+
+$queue = msg_get_queue(ftok($argv[1], 'q'), 0600);
+do {
+    msg_receive($queue, REQUEST, $kind, 8192, $bytes, unserialize: false) or exit(1);
+    msg_send($queue, ANSWER, $bytes, serialize: false);
+} while ($bytes !== 'bye');

@@ -1,0 +1,19 @@
+"""client.py unix:///run/app.sock | tcp://127.0.0.1:9501: requests in one go, then their answers."""
+import socket
+import sys
+
+from frames import address, recv_frame, send_frame
+
+family, name = address(sys.argv[1])
+with socket.socket(family) as server:
+    server.connect(name)
+    reader, writer = server.makefile("rb"), server.makefile("wb")
+    messages = [b"", b"hello", b"\0\xff\n", b"x" * 100_000]
+    messages += [b"request %d" % i for i in range(1000)]
+    for message in messages:
+        send_frame(writer, message)
+    server.shutdown(socket.SHUT_WR)  # that was all; answers still come
+    for message in messages:
+        assert recv_frame(reader) == message
+    assert recv_frame(reader) is None
+print("all answered")

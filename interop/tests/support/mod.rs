@@ -1,0 +1,4 @@
+//! What both languages are tested with.
+
+pub(crate) mod queues;
+pub(crate) mod streams;
