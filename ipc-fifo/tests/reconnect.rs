@@ -3,9 +3,11 @@
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::process::Command;
 
 use ipc_fifo::{
-    Duplex, Error, Fifo, FifoReceiver, FifoSender, Interest, Receiver, Result, Sender, Wait,
+    Duplex, Error, Fifo, FifoOptions, FifoReceiver, FifoSender, Interest, Receiver, Result, Sender,
+    Spin, Wait,
 };
 use ipc_process::{Child, fork};
 use tempfile::TempDir;
@@ -28,8 +30,14 @@ fn visitor(path: &PathBuf, messages: &'static [&'static [u8]]) -> Child {
 }
 
 fn one_process_after_another() {
+    for spin in [Spin::Adaptive, Spin::Never, Spin::Always] {
+        in_a_row(&FifoOptions::new().spin(spin));
+    }
+}
+
+fn in_a_row(options: &FifoOptions) {
     let (_directory, path, _fifo) = made();
-    let mut rx = FifoReceiver::open(&path).unwrap();
+    let mut rx = options.open_receiver(&path).unwrap();
     for _ in 0..100 {
         assert!(
             matches!(rx.try_recv(), Err(Error::WouldBlock)),
@@ -63,6 +71,22 @@ fn who_came_in_between_loses_nothing() {
     assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)));
     drop(tx);
     assert!(matches!(rx.recv(), Err(Error::Disconnected)));
+}
+
+fn an_exec_closes_what_reconnected() {
+    let open = || Command::new("ls").arg("/proc/self/fd").output().unwrap();
+    let before = open().stdout;
+    let (_directory, path, fifo) = made();
+    let mut rx = fifo.receiver().unwrap();
+    let ours = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let count = ours();
+    for _ in 0..1000 {
+        drop(FifoSender::open(&path, Wait::Never).unwrap());
+        assert!(matches!(rx.recv(), Err(Error::Disconnected)));
+        rx.reconnect().unwrap();
+    }
+    assert_eq!(ours(), count);
+    assert_eq!(open().stdout, before);
 }
 
 /// Without a pause: they come and go while the receiver receives and reconnects.
@@ -147,6 +171,7 @@ fn an_endpoint_reconnects() {
 ipc_core::cases! {
     one_process_after_another,
     who_came_in_between_loses_nothing,
+    an_exec_closes_what_reconnected,
     many_processes_in_a_row_lose_nothing,
     what_a_killed_sender_left_is_forgotten,
     what_was_malformed_in_itself_stays_so,

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use ipc_pipe::{Error, PipeOptions, PipeReceiver, PipeSender, Receiver, Sender, Wait};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::unistd::{Uid, setuid};
 
 fn is_nonblocking(fd: impl AsFd) -> bool {
     let flags = fcntl(fd, FcntlArg::F_GETFL).unwrap();
@@ -138,6 +139,22 @@ fn nothing_is_lost_on_the_way() {
     assert!(matches!(rx.recv(), Err(Error::Disconnected)));
 }
 
+fn another_users_pipe_is_refused() {
+    if !Uid::effective().is_root() {
+        ipc_core::conformance::skip("only root can become another user");
+    }
+    let (tx, rx) = ipc_pipe::channel().unwrap();
+    let stranger = rx.as_fd().try_clone_to_owned().unwrap();
+    setuid(Uid::from_raw(65534)).unwrap();
+    for refused in [
+        tx.into_blocking().map(drop),
+        PipeReceiver::try_from(stranger).map(drop),
+    ] {
+        let told = refused.unwrap_err().to_string();
+        assert!(told.contains("another user made it"), "{told}");
+    }
+}
+
 ipc_core::cases! {
     frames_pass_through_a_program,
     raw_bytes_come_from_a_program,
@@ -146,4 +163,5 @@ ipc_core::cases! {
     each_has_a_description_of_its_own,
     what_is_no_end_of_that_direction_is_refused,
     nothing_is_lost_on_the_way,
+    another_users_pipe_is_refused,
 }
