@@ -51,13 +51,16 @@ impl Language {
     }
 
     fn interpreter(self) -> Command {
-        let (program, probe) = match self {
-            Language::Php => ("php", ["-r", "exit(extension_loaded('sysvmsg') ? 0 : 1);"]),
-            Language::Python => ("python3", ["-c", "import ctypes"]),
+        let (program, module, probe) = match self {
+            Language::Php => {
+                let probe = ["-r", "exit(extension_loaded('sysvmsg') ? 0 : 1);"];
+                ("php", "sysvmsg", probe)
+            }
+            Language::Python => ("python3", "ctypes", ["-c", "import ctypes"]),
         };
         let found = Command::new(program).args(probe).status();
         if !found.is_ok_and(|status| status.success()) {
-            let missing = format!("SKIPPED: {program} is not here (PHP: with sysvmsg)");
+            let missing = format!("SKIPPED: {program} with {module} is not here");
             assert!(
                 std::env::var_os(REQUIRED).is_none_or(|value| value != "required"),
                 "{missing}, and {REQUIRED}=required"
