@@ -118,7 +118,10 @@ impl fmt::Display for Error {
                 call,
                 object,
                 source,
-            } => write!(f, "{call} on {object}: {source}"),
+            } => {
+                write!(f, "{call} on {object}: {source}")?;
+                f.write_str(advice(source))
+            }
             Error::Removed { object } => write!(
                 f,
                 "{object} was removed while in use; open or create it anew"
@@ -156,6 +159,15 @@ impl error::Error for Error {
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         io::Error::new(error.kind(), error)
+    }
+}
+
+/// What to do about errors that every call may meet.
+fn advice(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EMFILE) => ": close some, or raise RLIMIT_NOFILE (ulimit -n)",
+        Some(libc::ENFILE) => ": the whole system's; raise fs.file-max",
+        _ => "",
     }
 }
 
@@ -204,6 +216,8 @@ mod tests {
             error.to_string(),
             "message of 9,000 bytes, msgmax is 8,192: raise kernel.msgmax or use spill"
         );
+        let error = Error::os("pipe2", "pipe", io::Error::from_raw_os_error(libc::EMFILE));
+        assert!(error.to_string().contains("raise RLIMIT_NOFILE"), "{error}");
         assert_eq!(Grouped(16_777_216).to_string(), "16,777,216");
         assert_eq!(Grouped(7).to_string(), "7");
     }

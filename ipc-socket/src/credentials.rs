@@ -10,15 +10,15 @@ use crate::{Result, SocketReceiver, SocketSender};
 /// Here a server serves its own user and nobody else. An error is a no: the `?` hangs up, too.
 ///
 /// ```
-/// # use ipc_socket::{Address, Error, Result, Wait};
+/// # use ipc_socket::{Address, Error, Result};
 /// use std::os::unix::fs::MetadataExt;
 ///
 /// # fn main() -> Result<()> {
 /// # let address: Address = format!("@ipc-socket-credentials-{}", std::process::id()).parse()?;
 /// # let listener = ipc_socket::listen(&address)?;
-/// # let _client = ipc_socket::connect(&address, Wait::Forever)?;
+/// # let _client = ipc_socket::connect(&address)?;
 /// let own = std::fs::metadata("/proc/self").unwrap().uid();
-/// let mut client = listener.accept(Wait::Forever)?;
+/// let mut client = listener.accept()?;
 /// if client.receiver().credentials()?.uid != own {
 ///     drop(client);
 /// }

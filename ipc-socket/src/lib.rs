@@ -67,7 +67,7 @@ pub fn listen(address: impl Into<Address>) -> Result<Listener> {
 ///
 /// # Errors
 ///
-/// As [`SocketOptions::connect`].
-pub fn connect(address: impl Into<Address>, wait: Wait) -> Result<SocketDuplex> {
-    SocketOptions::new().connect(address, wait)
+/// As [`SocketOptions::connect_wait`].
+pub fn connect(address: impl Into<Address>) -> Result<SocketDuplex> {
+    SocketOptions::new().connect(address)
 }

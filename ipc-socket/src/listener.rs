@@ -75,20 +75,48 @@ impl Listener {
         })
     }
 
-    /// Accepts the next connection. With the feature `tokio` and no thread:
-    /// `Async::new(listener)?`, then
-    /// `listener.async_io(Interest::Read, |listener| listener.accept(Wait::Never)).await?`.
+    /// Accepts the next connection, waiting for one as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept_wait`](Self::accept_wait).
+    pub fn accept(&self) -> Result<SocketDuplex> {
+        self.accept_wait(Wait::Forever)
+    }
+
+    /// Accepts a connection that is there, else returns [`WouldBlock`](Error::WouldBlock). With the
+    /// feature `tokio` and no thread: `Async::new(listener)?`, then
+    /// `listener.async_io(Interest::Read, |listener| listener.try_accept()).await?`.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept_wait`](Self::accept_wait).
+    pub fn try_accept(&self) -> Result<SocketDuplex> {
+        self.accept_wait(Wait::Never)
+    }
+
+    /// Accepts a connection within `timeout`, else returns [`TimedOut`](Error::TimedOut).
+    ///
+    /// # Errors
+    ///
+    /// As [`accept_wait`](Self::accept_wait).
+    pub fn accept_timeout(&self, timeout: Duration) -> Result<SocketDuplex> {
+        self.accept_wait(timeout.into())
+    }
+
+    /// Accepts the next connection, waiting for one as long as `wait` allows.
     ///
     /// Where the process or the system has no descriptor or memory left the connection stays in the
     /// queue, and this waits for some, looking 10 to 1000 times a second, until the wait is over.
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](Error::WouldBlock) or [`TimedOut`](Error::TimedOut) when the wait is over;
-    /// [`Os`](Error::Os) if that was for want of descriptors: whoever does not wait here then had
-    /// better pause, since the listener stays ready. It stays usable, and what it accepted before is
-    /// untouched.  accept(2)
-    pub fn accept(&self, wait: Wait) -> Result<SocketDuplex> {
+    /// [`WouldBlock`](Error::WouldBlock) or [`TimedOut`](Error::TimedOut) when the wait is over and
+    /// nobody is there. [`Os`](Error::Os) if it is over and somebody is, but descriptors or memory
+    /// are lacking (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`): never `WouldBlock`, since whoever then
+    /// waits for the next to come is not woken for those in the queue. Serve or drop others before
+    /// the next try. The listener stays usable, and what it accepted before is untouched.  accept(2)
+    pub fn accept_wait(&self, wait: Wait) -> Result<SocketDuplex> {
         let mut endpoint = self.options.endpoint(self.accept_socket(wait)?)?;
         if let Some(limit) = self.options.header_deadline {
             endpoint.receiver().set_header_deadline(limit);

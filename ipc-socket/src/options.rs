@@ -161,14 +161,45 @@ impl SocketOptions {
         Listener::bind(self.clone(), address.into())
     }
 
-    /// Connects to the listener at `address`. It must be there already; `wait` is for its queue to
-    /// have room, and for the network. [`Wait::Never`] waits a tick of the kernel's at most.
+    /// Connects to the listener at `address`, waiting for room in its queue as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect_wait`](SocketOptions::connect_wait).
+    pub fn connect(&self, address: impl Into<Address>) -> Result<SocketDuplex> {
+        self.connect_wait(address, Wait::Forever)
+    }
+
+    /// Connects to the listener at `address`, waiting for a tick of the kernel's at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect_wait`](SocketOptions::connect_wait).
+    pub fn try_connect(&self, address: impl Into<Address>) -> Result<SocketDuplex> {
+        self.connect_wait(address, Wait::Never)
+    }
+
+    /// Connects to the listener at `address` within `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect_wait`](SocketOptions::connect_wait).
+    pub fn connect_timeout(
+        &self,
+        address: impl Into<Address>,
+        timeout: Duration,
+    ) -> Result<SocketDuplex> {
+        self.connect_wait(address, timeout.into())
+    }
+
+    /// Connects to the listener at `address`, which must be there already; `wait` is for its queue
+    /// to have room, and for the network.
     ///
     /// # Errors
     ///
     /// [`Os`](Error::Os) when nobody listens there; [`TimedOut`](Error::TimedOut) or
     /// [`WouldBlock`](Error::WouldBlock) when the wait is over.
-    pub fn connect(&self, address: impl Into<Address>, wait: Wait) -> Result<SocketDuplex> {
+    pub fn connect_wait(&self, address: impl Into<Address>, wait: Wait) -> Result<SocketDuplex> {
         self.endpoint(connect::connect(self, &address.into(), wait)?)
     }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use ipc_socket::{
     Address, Async, Error, Interest, Kind, Listener, Receiver, Result, SocketDuplex, SocketOptions,
-    Wait,
 };
 use tokio::runtime::Builder;
 use tokio::time::{sleep, timeout};
@@ -22,7 +21,7 @@ fn run(test: impl Future<Output = ()>) {
 }
 
 async fn accept(listener: &mut Async<Listener>) -> Result<SocketDuplex> {
-    let accept = |listener: &mut Listener| listener.accept(Wait::Never);
+    let accept = |listener: &mut Listener| listener.try_accept();
     listener.async_io(Interest::Read, accept).await
 }
 
@@ -36,7 +35,7 @@ fn connections_are_accepted_as_they_come() {
                     if client % 3 == 0 {
                         sleep(Duration::from_millis(1)).await;
                     }
-                    let end = options.connect(name(), Wait::Never).unwrap();
+                    let end = options.try_connect(name()).unwrap();
                     let mut end = Async::new(end).unwrap();
                     end.send(&[client]).await.unwrap();
                 }
@@ -57,7 +56,7 @@ fn a_cancelled_accept_loses_no_connection() {
         for _ in 0..3 {
             timeout(SOON, accept(&mut listener)).await.unwrap_err();
         }
-        let mut ours = ipc_socket::connect(name(), Wait::Never).unwrap();
+        let mut ours = ipc_socket::connect(name()).unwrap();
         // Ready, but dropped before it was polled.
         drop(accept(&mut listener));
         let theirs = accept(&mut listener).await.unwrap();
@@ -72,7 +71,7 @@ fn refusals_do_not_hide_a_connection() {
     run(async {
         let options = SocketOptions::new().max_peers(1);
         let mut listener = Async::new(options.listen(name()).unwrap()).unwrap();
-        let connect = || options.connect(name(), Wait::Never).unwrap();
+        let connect = || options.try_connect(name()).unwrap();
         let _first = connect();
         let first = accept(&mut listener).await.unwrap();
         let mut refused: Vec<_> = (0..300).map(|_| connect()).collect();

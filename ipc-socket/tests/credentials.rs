@@ -20,13 +20,13 @@ fn both_ends_and_both_halves_know_each_other() {
         let listener = options.listen(name()).unwrap();
         let address = listener.address();
         let (child, ()) = fork(((), ()), |()| {
-            let mut server = options.connect(address, Wait::Forever).unwrap();
+            let mut server = options.connect(address).unwrap();
             let found = server.receiver().credentials().unwrap();
             assert_eq!(found.pid, Some(std::os::unix::process::parent_id()));
             server.recv().map(drop)
         })
         .unwrap();
-        let mut client = listener.accept(Wait::Forever).unwrap();
+        let mut client = listener.accept().unwrap();
         let found = client.receiver().credentials().unwrap();
         assert_eq!(found.pid, Some(child.pid()), "{kind}");
         assert_eq!(found.uid, geteuid().as_raw());
@@ -50,12 +50,12 @@ fn another_user_is_another_user() {
     let (child, ()) = fork(((), ()), |()| {
         setegid(Gid::from_raw(4242)).unwrap();
         seteuid(Uid::from_raw(4343)).unwrap();
-        let mut server = ipc_socket::connect(address, Wait::Forever).unwrap();
+        let mut server = ipc_socket::connect(address).unwrap();
         seteuid(Uid::from_raw(0)).unwrap(); // too late
         server.recv().map(drop)
     })
     .unwrap();
-    let mut client = listener.accept(Wait::Forever).unwrap();
+    let mut client = listener.accept().unwrap();
     let found = client.receiver().credentials().unwrap();
     assert_eq!((found.uid, found.gid), (4343, 4242));
     client.send(b"").unwrap();
@@ -68,11 +68,11 @@ fn a_pidfd_is_the_peers_and_tells_its_end() {
         let listener = options.listen(name()).unwrap();
         let address = listener.address();
         let (child, ()) = fork(((), ()), |()| {
-            let mut server = options.connect(address, Wait::Forever).unwrap();
+            let mut server = options.connect(address).unwrap();
             server.recv().map(drop)
         })
         .unwrap();
-        let mut client = listener.accept(Wait::Forever).unwrap();
+        let mut client = listener.accept().unwrap();
         let pidfd = match client.receiver().pidfd() {
             Err(error) if error.to_string().contains("Protocol not available") => {
                 eprintln!("skipped: Linux 6.5 has SO_PEERPIDFD");

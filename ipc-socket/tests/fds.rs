@@ -70,7 +70,7 @@ fn stranger(options: &SocketOptions) -> (UnixStream, SocketDuplex) {
     let path: PathBuf = std::env::temp_dir().join(format!("ipc-socket-fds-{}.s", process::id()));
     let listener = options.listen(path.as_path()).unwrap();
     let stranger = UnixStream::connect(&path).unwrap();
-    (stranger, listener.accept(Wait::Forever).unwrap())
+    (stranger, listener.accept().unwrap())
 }
 
 fn is_dropped(peer: &mut SocketDuplex, mut stranger: &UnixStream, reason: &str) {

@@ -13,12 +13,14 @@ use ipc_socket::{
     Address, Error, Kind, Listener, Ready, Receiver, Result, Select, Sender, SocketDuplex,
     SocketOptions, Wait,
 };
+use nix::errno::Errno;
 use nix::sys::resource::{Resource, setrlimit};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 const LIMIT: Duration = Duration::from_millis(100);
+const EMFILE: i32 = Errno::EMFILE as i32;
 const SOON: Duration = Duration::from_millis(20);
 
 /// A path, gone with this: foreign programs speak to it.
@@ -57,7 +59,7 @@ fn a_stalled_header_is_given_up() {
     let listener = place.listen(&SocketOptions::new().header_deadline(LIMIT));
     for said in [&b""[..], b"\0", b"\0\0\0"] {
         let _stalls = place.stranger(said);
-        let mut peer = listener.accept(Wait::Forever).unwrap();
+        let mut peer = listener.accept().unwrap();
         let begin = Instant::now();
         assert!(is_late(peer.recv()), "{said:?}");
         assert!(begin.elapsed() >= LIMIT / 2);
@@ -65,7 +67,7 @@ fn a_stalled_header_is_given_up() {
     }
     // After a whole frame, from the first byte of the next.
     let mut stalls = place.stranger(b"\0\0\0\x01a");
-    let mut peer = listener.accept(Wait::Forever).unwrap();
+    let mut peer = listener.accept().unwrap();
     assert_eq!(peer.recv().unwrap(), b"a");
     assert!(matches!(peer.recv_timeout(LIMIT * 2), Err(Error::TimedOut)));
     stalls.write_all(b"\0\0").unwrap();
@@ -78,7 +80,7 @@ fn who_is_slow_is_not_stalled() {
     let place = Place::new();
     let listener = place.listen(&SocketOptions::new().header_deadline(LIMIT));
     let mut slow = place.stranger(b"");
-    let mut peer = listener.accept(Wait::Forever).unwrap();
+    let mut peer = listener.accept().unwrap();
     thread::scope(|scope| {
         scope.spawn(|| {
             for part in [&b"\0\0"[..], b"\0\x02a"] {
@@ -103,14 +105,14 @@ fn who_is_slow_is_not_stalled() {
 fn others_have_no_header_deadline() {
     let options = SocketOptions::new().header_deadline(Duration::ZERO);
     let listener = options.listen(name()).unwrap();
-    let mut ours = options.connect(name(), Wait::Forever).unwrap();
+    let mut ours = options.connect(name()).unwrap();
     assert!(matches!(ours.recv_timeout(SOON), Err(Error::TimedOut)));
-    assert!(is_late(listener.accept(Wait::Forever).unwrap().recv()));
+    assert!(is_late(listener.accept().unwrap().recv()));
     drop(listener);
     let options = options.kind(Kind::Seqpacket);
     let listener = options.listen(name()).unwrap();
-    let _ours = options.connect(name(), Wait::Forever).unwrap();
-    let mut peer = listener.accept(Wait::Forever).unwrap();
+    let _ours = options.connect(name()).unwrap();
+    let mut peer = listener.accept().unwrap();
     assert!(matches!(peer.recv_timeout(SOON), Err(Error::TimedOut)));
 }
 
@@ -118,7 +120,7 @@ fn a_claim_of_4_gib_allocates_little() {
     let place = Place::new();
     let listener = place.listen(&SocketOptions::new().max_len(usize::MAX));
     let _claims = place.stranger(b"\xff\xff\xff\xffand no more");
-    let mut peer = listener.accept(Wait::Forever).unwrap();
+    let mut peer = listener.accept().unwrap();
     take_largest_allocation();
     assert!(matches!(peer.recv_timeout(SOON), Err(Error::TimedOut)));
     let largest = take_largest_allocation();
@@ -133,14 +135,15 @@ fn peers_are_counted_until_they_are_dropped() {
             Kind::Unix | Kind::Seqpacket => options.listen(name()),
         };
         let listener = listener.unwrap();
-        let connect = || options.connect(listener.address(), Wait::Forever).unwrap();
+        let connect = || options.connect(listener.address()).unwrap();
         let mut clients: Vec<SocketDuplex> = (0..2).map(|_| connect()).collect();
-        let mut peers: Vec<_> = (0..2)
-            .map(|_| listener.accept(Wait::Forever).unwrap())
-            .collect();
+        let mut peers: Vec<_> = (0..2).map(|_| listener.accept().unwrap()).collect();
         assert_eq!(listener.peers(), 2);
         let mut refused = connect();
-        assert!(matches!(listener.accept(SOON.into()), Err(Error::TimedOut)));
+        assert!(matches!(
+            listener.accept_timeout(SOON),
+            Err(Error::TimedOut)
+        ));
         assert!(matches!(refused.recv(), Err(Error::Disconnected)), "{kind}");
         // The others are untouched.
         for (client, peer) in clients.iter_mut().zip(&mut peers) {
@@ -154,7 +157,7 @@ fn peers_are_counted_until_they_are_dropped() {
         drop(receiver);
         assert_eq!(listener.peers(), 1);
         let _client = connect();
-        peers.push(listener.accept(Wait::Forever).unwrap());
+        peers.push(listener.accept().unwrap());
         drop(peers);
         assert_eq!(listener.peers(), 0);
     }
@@ -164,18 +167,18 @@ fn peers_are_counted_until_they_are_dropped() {
 fn a_thousand_connections_take_two_slots() {
     let options = SocketOptions::new().max_peers(3);
     let mut listener = options.listen(name()).unwrap();
-    let mut honest = options.connect(name(), Wait::Forever).unwrap();
-    let mut peer = listener.accept(Wait::Forever).unwrap();
+    let mut honest = options.connect(name()).unwrap();
+    let mut peer = listener.accept().unwrap();
     let mut hostile = Vec::new();
     let mut held = Vec::new();
     let mut select = Select::new();
     for round in 0..1000 {
-        hostile.push(options.connect(name(), Wait::Forever).unwrap());
+        hostile.push(options.connect(name()).unwrap());
         honest.send(b"hello").unwrap();
         loop {
             let members: &mut [&mut dyn Ready] = &mut [&mut listener, &mut peer];
             match select.wait(members, Wait::Forever).unwrap() {
-                0 => match listener.accept(Wait::Never) {
+                0 => match listener.try_accept() {
                     Err(Error::WouldBlock) => {}
                     accepted => held.push(accepted.unwrap()),
                 },
@@ -190,24 +193,28 @@ fn a_thousand_connections_take_two_slots() {
 /// Accepting waits for descriptors, and what is accepted works on.
 fn without_descriptors_accepting_backs_off() {
     let listener = ipc_socket::listen(name()).unwrap();
-    let mut ours = ipc_socket::connect(name(), Wait::Forever).unwrap();
-    let mut theirs = listener.accept(Wait::Forever).unwrap();
-    let mut waits = ipc_socket::connect(name(), Wait::Forever).unwrap();
+    let mut ours = ipc_socket::connect(name()).unwrap();
+    let mut theirs = listener.accept().unwrap();
+    let mut waits = ipc_socket::connect(name()).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, 64, 64).unwrap();
     let mut held: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     for wait in [Wait::Never, SOON.into()] {
-        let error = listener.accept(wait).unwrap_err();
-        assert!(error.to_string().contains("accept4"), "{error}");
+        let error = listener.accept_wait(wait).unwrap_err();
+        let Error::Os { call, source, .. } = &error else {
+            panic!("{error}: nobody would be told of who is in the queue");
+        };
+        assert_eq!((*call, source.raw_os_error()), ("accept4", Some(EMFILE)));
+        assert!(error.to_string().contains("raise RLIMIT_NOFILE"), "{error}");
         ours.send(b"still").unwrap();
         assert_eq!(theirs.recv().unwrap(), b"still");
     }
     // It costs next to nothing.
     let before = processor_time();
-    let _ = listener.accept(Duration::from_millis(500).into());
+    let _ = listener.accept_timeout(Duration::from_millis(500));
     let spent = processor_time().saturating_sub(before);
     assert!(spent < Duration::from_millis(100), "{spent:?}");
     thread::scope(|scope| {
-        let accepting = scope.spawn(|| listener.accept(Wait::Forever).unwrap());
+        let accepting = scope.spawn(|| listener.accept().unwrap());
         thread::sleep(SOON);
         held.pop();
         let mut peer = accepting.join().unwrap();

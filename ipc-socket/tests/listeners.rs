@@ -70,8 +70,8 @@ fn every_address_is_listened_at_and_connected_to() {
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => continue,
             listener => listener.unwrap(),
         };
-        let mut ours = options.connect(listener.address(), Wait::Forever).unwrap();
-        let mut theirs = listener.accept(Wait::Forever).unwrap();
+        let mut ours = options.connect(listener.address()).unwrap();
+        let mut theirs = listener.accept().unwrap();
         for len in [0, 1, 100_000] {
             ours.send(&vec![1; len]).unwrap();
             assert_eq!(theirs.recv().unwrap(), vec![1; len]);
@@ -113,7 +113,7 @@ fn a_socket_file_is_removed_by_its_maker_only() {
     .unwrap();
     child.join().unwrap();
     assert!(path.exists());
-    connect(path.as_path(), Wait::Forever).unwrap();
+    connect(path.as_path()).unwrap();
     // Not by its name alone, either.
     let moved = directory.join("moved");
     fs::rename(&path, &moved).unwrap();
@@ -161,7 +161,7 @@ fn a_name_that_is_taken_is_refused() {
         assert!(!told.contains("rm "), "{told}");
     }
     assert_eq!(fs::read(&file).unwrap(), b"precious");
-    connect(taken.as_path(), Wait::Forever).unwrap(); // the first still listens
+    connect(taken.as_path()).unwrap(); // the first still listens
 
     let _listener = listen(abstract_name()).unwrap();
     assert_eq!(kind_of(listen(abstract_name())).0, io::ErrorKind::AddrInUse);
@@ -175,8 +175,8 @@ fn a_name_that_is_taken_is_refused() {
 fn a_tcp_listener_restarts_at_once() {
     let listener = listen(loopback()).unwrap();
     let address = listener.address().clone();
-    let ours = connect(&address, Wait::Forever).unwrap();
-    let mut theirs = listener.accept(Wait::Forever).unwrap();
+    let ours = connect(&address).unwrap();
+    let mut theirs = listener.accept().unwrap();
     theirs.sender().shutdown(Wait::Forever).unwrap();
     drop((theirs, listener, ours));
     listen(address).unwrap();
@@ -186,17 +186,17 @@ fn nobody_there_is_said() {
     let directory = Directory::new();
     let (missing, stale) = (directory.join("missing"), directory.join("stale"));
     drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
-    let (kind, told) = kind_of(connect(missing.as_path(), Wait::Forever));
+    let (kind, told) = kind_of(connect(missing.as_path()));
     assert_eq!(kind, io::ErrorKind::NotFound);
     assert!(
         told.contains("missing") && told.contains("start the server first"),
         "{told}"
     );
-    let (kind, told) = kind_of(connect(stale.as_path(), Wait::Forever));
+    let (kind, told) = kind_of(connect(stale.as_path()));
     assert_eq!(kind, io::ErrorKind::ConnectionRefused);
     assert!(told.contains("nobody listens there"), "{told}");
     let closed = listen(loopback()).unwrap().address().clone();
-    let (kind, told) = kind_of(connect(&closed, Wait::Forever));
+    let (kind, told) = kind_of(connect(&closed));
     assert_eq!(kind, io::ErrorKind::ConnectionRefused);
     assert!(told.contains(&format!("tcp socket {closed}")), "{told}");
 }
@@ -212,7 +212,7 @@ fn nobody_is_not_oneself() {
         .find(|&address| listen(address).is_ok())
         .unwrap();
     for _ in 0..60_000 {
-        let (kind, _) = kind_of(connect(address, Wait::Forever));
+        let (kind, _) = kind_of(connect(address));
         assert_eq!(kind, io::ErrorKind::ConnectionRefused);
     }
 }
@@ -222,7 +222,7 @@ fn kinds_do_not_mix() {
     let path = directory.join("socket");
     let packets = SocketOptions::new().kind(Kind::Seqpacket);
     let _listener = listen(path.as_path()).unwrap();
-    let (_, told) = kind_of(packets.connect(path.as_path(), Wait::Forever));
+    let (_, told) = kind_of(packets.connect(path.as_path()));
     assert!(told.contains("another kind of unix socket"), "{told}");
     let (kind, told) = kind_of(packets.listen(loopback()));
     assert_eq!(kind, io::ErrorKind::InvalidInput);
@@ -240,7 +240,7 @@ fn names_that_cannot_be_are_refused() {
     let long = format!("/tmp/{}", "x".repeat(103));
     let (_, told) = kind_of(listen(Path::new(&long)));
     assert!(told.contains("at most 107 bytes"), "{told}");
-    kind_of(connect(Path::new(&long), Wait::Forever));
+    kind_of(connect(Path::new(&long)));
     assert_eq!(kind_of(listen(Path::new(""))).0, io::ErrorKind::NotFound);
     for text in [
         "",
@@ -272,17 +272,14 @@ fn names_that_cannot_be_are_refused() {
 fn accepting_keeps_its_deadline() {
     for address in [abstract_name(), loopback()] {
         let listener = listen(address).unwrap();
+        assert!(matches!(listener.try_accept(), Err(Error::WouldBlock)));
         assert!(matches!(
-            listener.accept(Wait::Never),
-            Err(Error::WouldBlock)
+            listener.accept_timeout(SOON),
+            Err(Error::TimedOut)
         ));
-        assert!(matches!(listener.accept(SOON.into()), Err(Error::TimedOut)));
-        let _ours = connect(listener.address(), Wait::Forever).unwrap();
-        listener.accept(SOON.into()).unwrap();
-        assert!(matches!(
-            listener.accept(Wait::Never),
-            Err(Error::WouldBlock)
-        ));
+        let _ours = connect(listener.address()).unwrap();
+        listener.accept_timeout(SOON).unwrap();
+        assert!(matches!(listener.try_accept(), Err(Error::WouldBlock)));
     }
 }
 
@@ -315,16 +312,19 @@ fn a_listener_without_descriptors_leaves_no_file() {
 /// A unix listener's queue that is full makes others wait, and TCP drops what knocks.
 fn connecting_keeps_its_deadline() {
     let endless = Duration::from_millis(u64::MAX); // for the clock it is a time like any other
+    let options = SocketOptions::new();
     for address in [abstract_name(), loopback()] {
         let listener = listen(address).unwrap();
         nix::sys::socket::listen(&listener, Backlog::new(0).unwrap()).unwrap();
-        let _first = connect(listener.address(), endless.into()).unwrap();
+        let _first = options
+            .connect_timeout(listener.address(), endless)
+            .unwrap();
         assert!(matches!(
-            connect(listener.address(), SOON.into()),
+            options.connect_timeout(listener.address(), SOON),
             Err(Error::TimedOut)
         ));
         assert!(matches!(
-            connect(listener.address(), Wait::Never),
+            options.try_connect(listener.address()),
             Err(Error::WouldBlock)
         ));
     }
@@ -333,8 +333,10 @@ fn connecting_keeps_its_deadline() {
 /// How long connecting may take is no deadline of what is sent later.
 fn a_connect_deadline_is_forgotten() {
     let listener = listen(abstract_name()).unwrap();
-    let mut ours = connect(listener.address(), SOON.into()).unwrap();
-    let _theirs = listener.accept(Wait::Forever).unwrap();
+    let mut ours = SocketOptions::new()
+        .connect_timeout(listener.address(), SOON)
+        .unwrap();
+    let _theirs = listener.accept().unwrap();
     let fd = std::os::fd::AsFd::as_fd(ours.sender());
     let timeout = nix::sys::socket::getsockopt(&fd, nix::sys::socket::sockopt::SendTimeout);
     let timeout = timeout.unwrap();
@@ -352,10 +354,10 @@ fn a_listener_is_selected() {
         select.wait(members, SOON.into()),
         Err(Error::TimedOut)
     ));
-    let _ours = connect(other.address(), Wait::Forever).unwrap();
+    let _ours = connect(other.address()).unwrap();
     let members: &mut [&mut dyn Ready] = &mut [&mut one, &mut other];
     assert_eq!(select.wait(members, Wait::Forever).unwrap(), 1);
-    other.accept(Wait::Never).unwrap();
+    other.try_accept().unwrap();
 }
 
 /// A frame that is none ends its own connection only.
@@ -365,18 +367,18 @@ fn a_bad_peer_harms_nobody_else() {
     let Address::Tcp(address) = *listener.address() else {
         panic!()
     };
-    let mut good = connect(listener.address(), Wait::Forever).unwrap();
-    let mut to_good = listener.accept(Wait::Forever).unwrap();
+    let mut good = connect(listener.address()).unwrap();
+    let mut to_good = listener.accept().unwrap();
     let mut bad = std::net::TcpStream::connect(address).unwrap();
-    let mut to_bad = listener.accept(Wait::Forever).unwrap();
+    let mut to_bad = listener.accept().unwrap();
     bad.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     let error = to_bad.recv().unwrap_err();
     let name = format!("tcp socket {}", bad.local_addr().unwrap());
     assert!(error.to_string().contains(&name), "{error}");
     good.send(b"hello").unwrap();
     assert_eq!(to_good.recv().unwrap(), b"hello");
-    connect(listener.address(), Wait::Forever).unwrap();
-    listener.accept(Wait::Forever).unwrap();
+    connect(listener.address()).unwrap();
+    listener.accept().unwrap();
 }
 
 ipc_core::cases! {

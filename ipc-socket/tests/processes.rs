@@ -57,11 +57,11 @@ fn children_share_a_listener() {
     let listener = ipc_socket::listen(any).unwrap();
     let children: Vec<_> = (0..3)
         .map(|_| {
-            let accept = |()| echo(&mut listener.accept(Wait::Forever)?);
+            let accept = |()| echo(&mut listener.accept()?);
             fork(((), ()), accept).unwrap().0
         })
         .collect();
-    let connect = || ipc_socket::connect(listener.address(), Wait::Forever).unwrap();
+    let connect = || ipc_socket::connect(listener.address()).unwrap();
     let ends = [connect(), connect(), connect()];
     for mut end in ends {
         expect_echo(&mut end);
@@ -76,7 +76,7 @@ fn serve(kind: &str, address: &str) -> Result<()> {
     let kind = ALL.into_iter().find(|one| one.to_string() == kind).unwrap();
     let listener = options(kind).listen(address.parse::<Address>()?)?;
     println!("{}", listener.address());
-    echo(&mut listener.accept(Wait::Forever)?)
+    echo(&mut listener.accept()?)
 }
 
 fn unrelated_processes_meet() {
@@ -100,7 +100,7 @@ fn unrelated_processes_meet() {
         let mut output = BufReader::new(server.stdout.take().unwrap());
         output.read_line(&mut line).unwrap();
         let address: Address = line.trim_end().parse().unwrap();
-        let mut end = options(kind).connect(address, Wait::Forever).unwrap();
+        let mut end = options(kind).connect(address).unwrap();
         expect_echo(&mut end);
         end.sender().shutdown(Wait::Forever).unwrap();
         assert!(matches!(end.recv(), Err(Error::Disconnected)));
@@ -117,13 +117,13 @@ fn an_exec_closes_every_end() {
         ipc_socket::listen(any).unwrap(),
         ipc_socket::listen(name).unwrap(),
     ];
-    let connect = |at| ipc_socket::connect(at, Wait::Forever).unwrap();
+    let connect = |at| ipc_socket::connect(at).unwrap();
     let _connected = listeners
         .each_ref()
         .map(|listener| connect(listener.address()));
     let _accepted = listeners
         .each_ref()
-        .map(|listener| listener.accept(Wait::Forever).unwrap());
+        .map(|listener| listener.accept().unwrap());
     let _ends = ALL.map(|kind| {
         (
             options(kind).channel().unwrap(),

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use ipc_process::{Child, fork};
-use ipc_socket::{Error, Kind, Listener, Receiver, Sender, SocketOptions, Wait, connect, listen};
+use ipc_socket::{Error, Kind, Listener, Receiver, Sender, SocketOptions, connect, listen};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
@@ -75,8 +75,8 @@ fn a_killed_servers_file_is_taken_over() {
         let _ = child.join();
         assert_eq!(directory.names(), ["socket"]);
         let listener = options.listen(path.as_path()).unwrap();
-        let mut ours = options.connect(path.as_path(), Wait::Forever).unwrap();
-        let mut theirs = listener.accept(Wait::Forever).unwrap();
+        let mut ours = options.connect(path.as_path()).unwrap();
+        let mut theirs = listener.accept().unwrap();
         ours.send(b"hello").unwrap();
         assert_eq!(theirs.recv().unwrap(), b"hello");
         drop(listener);
@@ -98,15 +98,12 @@ fn a_live_one_is_never_stolen() {
                 SocketOptions::new().kind(kind).listen(path.as_path())
             ));
         }
-        assert!(matches!(
-            listener.accept(Wait::Never),
-            Err(Error::WouldBlock)
-        ));
+        assert!(matches!(listener.try_accept(), Err(Error::WouldBlock)));
         // Not even with a full queue.
         nix::sys::socket::listen(&listener, Backlog::new(0).unwrap()).unwrap();
         let _waits = SocketOptions::new()
             .kind(kind)
-            .connect(path.as_path(), Wait::Forever)
+            .connect(path.as_path())
             .unwrap();
         assert!(is_taken(listen(path.as_path())));
     }
@@ -167,7 +164,7 @@ fn of_64_racers_one_wins() {
         let wins = |(_, end): &mut (Child, ipc_socket::SocketDuplex)| end.recv().unwrap() == b"won";
         let winners = racers.iter_mut().map(wins).filter(|&won| won).count();
         assert_eq!(winners, 1);
-        let mut server = connect(path.as_path(), Wait::Forever).unwrap();
+        let mut server = connect(path.as_path()).unwrap();
         assert_eq!(server.recv().unwrap(), b"hello");
         for (child, mut end) in racers {
             end.send(b"end").unwrap();
@@ -189,7 +186,7 @@ fn racer(path: &Path) -> (Child, ipc_socket::SocketDuplex) {
         };
         end.send(if listener.is_some() { b"won" } else { b"not" })?;
         if let Some(listener) = &listener {
-            listener.accept(Wait::Forever)?.send(b"hello")?;
+            listener.accept()?.send(b"hello")?;
         }
         end.recv().map(drop)
     })
@@ -214,7 +211,7 @@ fn a_kill_at_any_step_leaves_what_is_taken_over() {
             let listener = listen(path.as_path()).unwrap_or_else(|error| {
                 panic!("after {steps} steps: {error}: {:?}", directory.names())
             });
-            connect(path.as_path(), Wait::Forever).unwrap();
+            connect(path.as_path()).unwrap();
             drop(listener);
             assert!(directory.names().is_empty(), "{:?}", directory.names());
             steps += 1;
