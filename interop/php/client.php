@@ -1,8 +1,9 @@
 <?php
-// php client.php unix:///run/app.sock | tcp://127.0.0.1:9501: requests in one go, then their answers.
+// php client.php unix:///run/app.sock | unix://@app | tcp://127.0.0.1:9501: requests in one go, then their answers.
 require __DIR__ . '/frames.php';
 
-$server = stream_socket_client($argv[1]) ?: exit(1);
+$url = str_replace('://@', "://\0", $argv[1]); // an abstract name begins with a zero byte
+$server = stream_socket_client($url) ?: exit(1);
 $messages = ['', 'hello', "\0\xff\n", str_repeat('x', 100000)];
 for ($i = 0; $i < 1000; $i++) {
     $messages[] = "request $i";

@@ -1,4 +1,4 @@
-"""client.py unix:///run/app.sock | tcp://127.0.0.1:9501: requests in one go, then their answers."""
+"""client.py unix:///run/app.sock | unix://@app | tcp://127.0.0.1:9501: requests in one go, then their answers."""
 import socket
 import sys
 

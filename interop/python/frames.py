@@ -33,11 +33,11 @@ def echo_frames(reader, writer):
 
 
 def address(text):
-    """The family and the name of unix:///run/app.sock or tcp://127.0.0.1:9501."""
+    """The family and the name of unix:///run/app.sock, unix://@app or tcp://127.0.0.1:9501."""
     import socket
 
     scheme, name = text.split("://")
     if scheme == "unix":
-        return socket.AF_UNIX, name
+        return socket.AF_UNIX, "\0" + name[1:] if name[0] == "@" else name  # an abstract name
     host, port = name.rsplit(":", 1)
     return socket.AF_INET, (host, int(port))

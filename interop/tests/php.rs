@@ -84,23 +84,30 @@ fn raw_bytes_come_back() {
     queues::bytes_come_back(PHP);
 }
 
+/// Takes five, each by another selection.
+const IT_TAKES: &str = on_queue!(
+    "foreach ([[0, 0], [2, 0], [-4, 0], [4, MSG_EXCEPT], [0, 0]] as [$which, $flags]) {
+        msg_receive($q, $which, $kind, 100, $text, false, $flags) or exit(1);
+        echo $kind, ' ';
+    }"
+);
+const IT_SENDS: &str =
+    on_queue!("foreach ([3, 2, 5, 1, 4] as $kind) msg_send($q, $kind, \"kind $kind\", false);");
+
 fn it_selects() {
-    queues::it_selects(
-        PHP,
-        on_queue!(
-            "foreach ([[0, 0], [2, 0], [-4, 0], [4, MSG_EXCEPT], [0, 0]] as [$which, $flags]) {
-                msg_receive($q, $which, $kind, 100, $text, false, $flags) or exit(1);
-                echo $kind, ' ';
-            }"
-        ),
-    );
+    queues::it_selects(PHP, IT_TAKES);
 }
 
 fn we_select() {
-    queues::we_select(
-        PHP,
-        on_queue!("foreach ([3, 2, 5, 1, 4] as $kind) msg_send($q, $kind, \"kind $kind\", false);"),
-    );
+    queues::we_select(PHP, IT_SENDS);
+}
+
+fn we_peek() {
+    queues::we_peek(PHP, IT_SENDS, IT_TAKES);
+}
+
+fn spilled_bodies_pass_through() {
+    queues::spilled_bodies_pass_through(PHP);
 }
 
 fn keys_agree() {
@@ -228,6 +235,10 @@ fn a_client_on_tcp() {
     streams::a_client(PHP, Kind::Tcp);
 }
 
+fn a_client_by_an_abstract_name() {
+    streams::a_client_by_an_abstract_name(PHP);
+}
+
 fn a_server_on_unix() {
     streams::a_server(PHP, Kind::Unix);
 }
@@ -244,6 +255,10 @@ fn a_child_on_a_socket() {
     streams::a_child_on_a_socket(PHP);
 }
 
+fn a_child_on_pipes() {
+    streams::a_child_on_pipes(PHP);
+}
+
 fn half_frames() {
     streams::half_frames(
         PHP,
@@ -257,6 +272,8 @@ ipc_core::cases! {
     raw_bytes_come_back,
     it_selects,
     we_select,
+    we_peek,
+    spilled_bodies_pass_through,
     keys_agree,
     it_fills_the_queue,
     it_waits_for_room,
@@ -268,9 +285,11 @@ ipc_core::cases! {
     swoole_tasks,
     a_client_on_unix,
     a_client_on_tcp,
+    a_client_by_an_abstract_name,
     a_server_on_unix,
     a_server_on_tcp,
     fifos,
     a_child_on_a_socket,
+    a_child_on_pipes,
     half_frames,
 }

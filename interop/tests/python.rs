@@ -2,8 +2,12 @@
 
 mod support;
 
-use interop::Language;
-use ipc_socket::Kind;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+use interop::{Language, Peer};
+use ipc_socket::{Address, Error, Kind, Receiver, Sender, SocketOptions, Wait};
 use support::{queues, streams};
 
 const PYTHON: Language = Language::Python;
@@ -32,21 +36,28 @@ fn bytes_come_back() {
     queues::bytes_come_back(PYTHON);
 }
 
+/// Takes five, each by another selection.
+const IT_TAKES: &str = on_queue!(
+    "which = [(0, 0), (2, 0), (-4, 0), (4, sysv.MSG_EXCEPT), (0, 0)]\n\
+     print(*[sysv.recv(q, number, flags)[0] for number, flags in which])"
+);
+const IT_SENDS: &str =
+    on_queue!("for kind in [3, 2, 5, 1, 4]: sysv.send(q, kind, b'kind %d' % kind)");
+
 fn it_selects() {
-    queues::it_selects(
-        PYTHON,
-        on_queue!(
-            "which = [(0, 0), (2, 0), (-4, 0), (4, sysv.MSG_EXCEPT), (0, 0)]\n\
-             print(*[sysv.recv(q, number, flags)[0] for number, flags in which])"
-        ),
-    );
+    queues::it_selects(PYTHON, IT_TAKES);
 }
 
 fn we_select() {
-    queues::we_select(
-        PYTHON,
-        on_queue!("for kind in [3, 2, 5, 1, 4]: sysv.send(q, kind, b'kind %d' % kind)"),
-    );
+    queues::we_select(PYTHON, IT_SENDS);
+}
+
+fn we_peek() {
+    queues::we_peek(PYTHON, IT_SENDS, IT_TAKES);
+}
+
+fn spilled_bodies_pass_through() {
+    queues::spilled_bodies_pass_through(PYTHON);
 }
 
 fn keys_agree() {
@@ -108,6 +119,10 @@ fn a_client_on_tcp() {
     streams::a_client(PYTHON, Kind::Tcp);
 }
 
+fn a_client_by_an_abstract_name() {
+    streams::a_client_by_an_abstract_name(PYTHON);
+}
+
 fn a_server_on_unix() {
     streams::a_server(PYTHON, Kind::Unix);
 }
@@ -122,6 +137,79 @@ fn fifos() {
 
 fn a_child_on_a_socket() {
     streams::a_child_on_a_socket(PYTHON);
+}
+
+fn a_child_on_pipes() {
+    streams::a_child_on_pipes(PYTHON);
+}
+
+/// Packets both ways, over a path and an abstract name.
+fn packets() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    for name in [path.to_str().unwrap(), &streams::abstract_name()] {
+        let url = format!("unix://{name}");
+        let address: Address = name.parse().unwrap();
+        let options = SocketOptions::new().kind(Kind::Seqpacket);
+        let listener = options.listen(&address).unwrap();
+        let client = Peer::start(PYTHON.script("packets"), &[&"call", &url]);
+        streams::serve(&listener, client);
+        drop(listener);
+
+        let mut server = Peer::start(PYTHON.script("packets"), &[&"serve", &url]);
+        assert_eq!(server.line(), "listening");
+        let mut end = options.connect(&address, Wait::Forever).unwrap();
+        for len in [0, 1, 4096, 65_536, end.max_len()] {
+            let message = vec![b'x'; len];
+            end.send(&message).unwrap();
+            assert!(end.recv().unwrap() == message);
+        }
+        drop(end);
+        assert_eq!(server.join(), "5 messages");
+        let _ = std::fs::remove_file(&path); // Python leaves it
+    }
+}
+
+/// Descriptors with a message, both ways.
+fn descriptors() {
+    for kind in [Kind::Unix, Kind::Seqpacket] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let options = SocketOptions::new().kind(kind).fds(2);
+        let listener = options.listen(&*path).unwrap();
+        let url = format!("unix://{}", path.display());
+        let peer = Peer::start(PYTHON.script("fds"), &[&url, &kind.to_string()]);
+        let mut end = listener.accept(Wait::Forever).unwrap();
+        let files = [file("one"), file("two")];
+        let fds = [files[0].as_fd(), files[1].as_fd()];
+        end.send(b"without").unwrap();
+        end.sender().send_fds(b"with", &fds, Wait::Forever).unwrap();
+        end.send(b"after").unwrap();
+        for (wanted, text) in [
+            (&b"without"[..], None),
+            (b"with", Some("onetwo")),
+            (b"", None),
+        ] {
+            assert_eq!(end.recv().unwrap(), wanted);
+            let found: Vec<_> = end.receiver().take_fds().into_iter().map(read).collect();
+            assert_eq!(found, Vec::from_iter(text));
+        }
+        assert!(matches!(end.recv(), Err(Error::Disconnected)));
+        assert_eq!(peer.join(), "");
+    }
+}
+
+fn file(text: &str) -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+fn read(fd: OwnedFd) -> String {
+    let (mut file, mut text) = (File::from(fd), String::new());
+    file.rewind().unwrap();
+    file.read_to_string(&mut text).unwrap();
+    text
 }
 
 fn half_frames() {
@@ -143,6 +231,8 @@ ipc_core::cases! {
     bytes_come_back,
     it_selects,
     we_select,
+    we_peek,
+    spilled_bodies_pass_through,
     keys_agree,
     it_fills_the_queue,
     it_waits_for_room,
@@ -151,9 +241,13 @@ ipc_core::cases! {
     removal_is_told,
     a_client_on_unix,
     a_client_on_tcp,
+    a_client_by_an_abstract_name,
     a_server_on_unix,
     a_server_on_tcp,
     fifos,
     a_child_on_a_socket,
+    a_child_on_pipes,
+    packets,
+    descriptors,
     half_frames,
 }

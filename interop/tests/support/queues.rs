@@ -1,9 +1,11 @@
 //! Queues with either language at the other end.
 
+use std::fs::{DirBuilder, read_dir};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use interop::{Language, Peer};
-use ipc_msgqueue::{Error, Key, Kind, Queue, Receiver, Selection, Sender, Wait};
+use ipc_msgqueue::{Error, Key, Kind, Queue, QueueOptions, Receiver, Selection, Sender, Wait};
 
 pub(crate) const REQUEST: Kind = Kind::of::<1>();
 pub(crate) const ANSWER: Kind = Kind::of::<2>();
@@ -17,6 +19,10 @@ pub(crate) struct Meeting {
 
 impl Meeting {
     pub(crate) fn new() -> Self {
+        Meeting::with(&QueueOptions::new())
+    }
+
+    pub(crate) fn with(options: &QueueOptions) -> Self {
         let directory = tempfile::tempdir().unwrap();
         loop {
             // Another file if the key is taken.
@@ -24,7 +30,7 @@ impl Meeting {
                 .unwrap()
                 .keep()
                 .unwrap();
-            match Queue::create(Key::ftok(&file, b'q').unwrap()) {
+            match options.create(Key::ftok(&file, b'q').unwrap()) {
                 Ok(queue) => {
                     return Meeting {
                         queue,
@@ -177,6 +183,50 @@ pub(crate) fn removal(language: Language, it_removes: &str, it_waits: &str) {
     meeting.queue.remove().unwrap();
     let errno = peer.join();
     assert!(errno == "43" || errno == "22", "{errno}"); // EIDRM, EINVAL
+}
+
+/// Between two of ours that spill stands one that knows nothing of it: what is short it reads as ever, and
+/// what is long it passes on, as a token.
+pub(crate) fn spilled_bodies_pass_through(language: Language) {
+    let directory = tempfile::tempdir().unwrap();
+    let private = directory.path().join("spill");
+    DirBuilder::new().mode(0o700).create(&private).unwrap();
+    let files = || read_dir(&private).unwrap().count();
+    let meeting = Meeting::with(&QueueOptions::new().spill(&private));
+    let mut tx = meeting.queue.sender(REQUEST).unwrap();
+    let mut rx = meeting.answers();
+    let mut raw = Queue::open(Key::ftok(meeting.file(), b'q').unwrap())
+        .unwrap()
+        .receiver(Selection::Exactly(REQUEST))
+        .unwrap();
+    let long: Vec<u8> = (0..1_000_000_u32).map(|i| i.to_le_bytes()[1]).collect();
+    tx.send(&long).unwrap();
+    assert_eq!(raw.peek(0).unwrap().len(), 40);
+    let peer = Peer::start(language.script("queue_raw"), &[&meeting.file()]);
+    for message in [&long[..], b"short", b"", &long[..8193], &long[..8192]] {
+        if message.len() < long.len() {
+            tx.send(message).unwrap();
+        }
+        assert!(rx.recv().unwrap() == message);
+        assert_eq!(files(), 0);
+    }
+    tx.send(b"bye").unwrap();
+    peer.join();
+}
+
+/// What it has sent is looked at here, and still its to take.
+pub(crate) fn we_peek(language: Language, it_sends: &str, it_takes: &str) {
+    let meeting = Meeting::new();
+    Peer::start(language.code(it_sends), &[&meeting.file()]).join();
+    let mut rx = meeting.answers();
+    for (at, wanted) in [3, 2, 5, 1, 4].into_iter().enumerate() {
+        assert_eq!(rx.peek(at).unwrap(), format!("kind {wanted}").as_bytes());
+        assert_eq!(rx.kind(), Kind::new(wanted).ok());
+    }
+    assert_eq!(meeting.queue.stat().unwrap().messages, 5);
+    let peer = Peer::start(language.code(it_takes), &[&meeting.file()]);
+    assert_eq!(peer.join(), "3 2 1 5 4");
+    assert!(matches!(rx.peek(0), Err(Error::WouldBlock)));
 }
 
 fn fill(queue: &Queue) {

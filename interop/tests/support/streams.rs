@@ -33,7 +33,22 @@ fn listen(kind: Kind, directory: &tempfile::TempDir) -> (Listener, String) {
 pub(crate) fn a_client(language: Language, kind: Kind) {
     let directory = tempfile::tempdir().unwrap();
     let (listener, url) = listen(kind, &directory);
-    let client = Peer::start(language.script("client"), &[&url]);
+    serve(&listener, Peer::start(language.script("client"), &[&url]));
+}
+
+/// The same by a name that is no file's.
+pub(crate) fn a_client_by_an_abstract_name(language: Language) {
+    let name = abstract_name();
+    let listener = ipc_socket::listen(name.parse::<Address>().unwrap()).unwrap();
+    let url = format!("unix://{name}");
+    serve(&listener, Peer::start(language.script("client"), &[&url]));
+}
+
+pub(crate) fn abstract_name() -> String {
+    format!("@interop-{}", std::process::id())
+}
+
+pub(crate) fn serve(listener: &Listener, client: Peer) {
     let mut end = listener.accept(SOON).unwrap();
     let mut count = 0;
     loop {
@@ -98,6 +113,23 @@ pub(crate) fn a_child_on_a_socket(language: Language) {
     assert!(child.wait().unwrap().success());
 }
 
+/// A child whose standard input and output are a pipe each, as a shell would have it.
+pub(crate) fn a_child_on_pipes(language: Language) {
+    let (tx, stdin) = ipc_pipe::channel().unwrap();
+    let (stdout, rx) = ipc_pipe::channel().unwrap();
+    let mut command = language.script("pipe");
+    command.stdin(stdin.into_blocking().unwrap());
+    command.stdout(stdout.into_blocking().unwrap());
+    let mut child = command.spawn().unwrap();
+    drop(command); // it holds the child's ends
+    let mut end = ipc_pipe::Duplex::new(tx, rx);
+    exchange(&mut end);
+    let (tx, mut rx) = end.split();
+    drop(tx);
+    assert!(matches!(rx.recv(), Err(ipc_pipe::Error::Disconnected)));
+    assert!(child.wait().unwrap().success());
+}
+
 /// Whoever closes inside a frame is malformed, and the next client is served.
 pub(crate) fn half_frames(language: Language, send: &str) {
     for kind in [Kind::Unix, Kind::Tcp] {
@@ -139,7 +171,7 @@ fn honest(kind: Kind, listener: &Listener) {
 }
 
 /// 505 messages: empty, of many lengths, many under way at once, one larger than all buffers.
-fn exchange(end: &mut dyn Channel) {
+pub(crate) fn exchange(end: &mut dyn Channel) {
     for len in [0, 1, 4096, 65_536] {
         let message = vec![b'x'; len];
         end.send(&message).unwrap();
