@@ -77,6 +77,9 @@ fn start(mechanism: &'static Mechanism, size: usize) -> Result<Option<(Subject, 
         repetition: 1,
     };
     let mut ends = (mechanism.connect)(&cell)?;
+    if ends.halves(Role::Driver).is_none() {
+        return Ok(None); // outside a runtime
+    }
     if let Some(reason) = ends.refusal(size) {
         eprintln!("{} cannot carry {size} B: {reason}", mechanism.name);
         return Ok(None);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
-use crate::mechanisms;
+use crate::mechanisms::{self, NEEDS};
 use crate::payload::{MAX_SIZE, MIN_SIZE};
 use crate::placement::{self, Placement};
 use crate::plan::{Pattern, Plan, Polling, Verify, distinct};
@@ -103,7 +103,12 @@ impl Options {
     /// What to measure: what is `named`, or everything.
     pub(crate) fn plan(&self, named: &[String]) -> crate::Result<Plan> {
         let wanted = |name: &str| named.is_empty() || named.iter().any(|n| n == name);
-        let mechanisms: Vec<_> = mechanisms::ALL.iter().filter(|m| wanted(m.name)).collect();
+        let absent = |name: &&String| mechanisms::find(name).is_some_and(|m| !m.is_here());
+        if let Some(name) = named.iter().find(absent) {
+            return Err(format!("{name} {NEEDS}").into());
+        }
+        let here = mechanisms::ALL.iter().filter(|m| m.is_here());
+        let mechanisms: Vec<_> = here.filter(|m| wanted(m.name)).collect();
         let mut placements = distinct(&self.placement);
         if placements.is_empty() {
             placements.push(Placement::here()?);
@@ -127,8 +132,8 @@ impl Options {
         };
         if plan.cells().is_empty() {
             return Err(
-                "nothing to measure: raw-cacheline has round trips only, raw-memcpy a stream, only \
-                 mechanisms have batches, and only rings are written in place"
+                "nothing to measure: raw-cacheline has round trips only, raw-memcpy a stream; only \
+                 mechanisms and byte streams have batches, and only rings are written in place"
                     .into(),
             );
         }

@@ -2,6 +2,7 @@
 // Figures are printed with three digits: a double has more than enough.
 #![allow(clippy::cast_precision_loss)]
 
+mod asynchronous;
 pub mod cells;
 mod cli;
 mod columns;
@@ -31,7 +32,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use cli::{Cli, Command, Options};
-use mechanisms::Mechanism;
+use mechanisms::{Mechanism, NEEDS};
 use signals::Signals;
 use ui::{Ended, Screen, Ui};
 
@@ -119,10 +120,13 @@ fn list() -> Result<ExitCode> {
     let mut text = String::new();
     let mut section = |title: &str, floors: bool| {
         text += title;
-        for Mechanism { name, about, .. } in
-            mechanisms::ALL.iter().filter(|m| m.is_floor() == floors)
-        {
-            let _ = writeln!(text, "  {name:16}{about}");
+        for mechanism in mechanisms::ALL.iter().filter(|m| m.is_floor() == floors) {
+            let Mechanism { name, about, .. } = mechanism;
+            let _ = write!(text, "  {name:16}{about}");
+            if !mechanism.is_here() {
+                let _ = write!(text, "; {NEEDS}");
+            }
+            text.push('\n');
         }
     };
     section("mechanisms\n", false);

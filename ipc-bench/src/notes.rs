@@ -47,7 +47,8 @@ pub(crate) fn notes(run: &Run) -> String {
     {
         text += "of floor: p50 (under 1 is quicker), or msg/s (over 1 is quicker), divided by the \
                  floor's below; that of shm\nis raw-ring, of shm-untrusted \
-                 raw-ring-copy, where both have a core and it polls, else raw-futex-ring\n";
+                 raw-ring-copy, where both have a core and it polls, else raw-futex-ring; of async-* \
+                 it is tokio-*\n";
     }
     let probes: Vec<f64> = run
         .results

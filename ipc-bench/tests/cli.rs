@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-const ALL: [&str; 19] = [
+const ALL: [&str; 21] = [
     "pipe",
     "fifo",
     "msgqueue",
@@ -15,6 +15,8 @@ const ALL: [&str; 19] = [
     "unix",
     "seqpacket",
     "tcp",
+    "async-pipe",
+    "async-unix",
     "raw-pipe",
     "raw-fifo",
     "raw-sysv",
@@ -27,6 +29,8 @@ const ALL: [&str; 19] = [
     "raw-cacheline",
     "raw-memcpy",
 ];
+/// What only a build with the feature `peers` has.
+const PEERS: [&str; 2] = ["tokio-pipe", "tokio-unix"];
 
 fn ipc_bench(arguments: &[&str]) -> Output {
     let program = env!("CARGO_BIN_EXE_ipc-bench");
@@ -67,11 +71,16 @@ fn list_names_everything() {
     let output = ipc_bench(&["list"]);
     assert!(output.status.success());
     let text = stdout(&output);
+    let line = |name| {
+        let mut lines = text.lines();
+        lines.find(|line| line.split_whitespace().next() == Some(name))
+    };
     for name in ALL {
-        assert!(
-            text.lines()
-                .any(|line| line.split_whitespace().next() == Some(name))
-        );
+        assert!(!line(name).unwrap().contains("--features"), "{text}");
+    }
+    for name in PEERS {
+        let here = cfg!(feature = "peers");
+        assert_eq!(line(name).unwrap().contains("--features peers"), !here);
     }
 }
 
@@ -80,6 +89,13 @@ fn unknown_mechanism_is_refused_with_the_list() {
     assert!(text.contains("carrier-pigeon"), "{text}");
     for name in ALL {
         assert!(text.contains(name), "{name} is not in: {text}");
+    }
+}
+
+fn a_mechanism_that_this_build_is_without_is_refused_with_what_it_needs() {
+    for name in PEERS.into_iter().filter(|_| !cfg!(feature = "peers")) {
+        let text = refused(&["run", "pipe", name], 1);
+        assert!(text.contains(name) && text.contains("--features peers"));
     }
 }
 
@@ -211,7 +227,8 @@ fn every_mechanism_and_floor_is_measured_and_verified() {
         .iter()
         .map(|row| row["mechanism"].as_str().unwrap())
         .collect();
-    assert_eq!(measured, BTreeSet::from(ALL));
+    let peers = PEERS.into_iter().filter(|_| cfg!(feature = "peers"));
+    assert_eq!(measured, ALL.into_iter().chain(peers).collect());
     assert_eq!(json["failed"], Value::Array(Vec::new()));
     for name in ALL {
         assert!(table.contains(&format!("{name} ")), "{table}");
@@ -264,6 +281,16 @@ fn what_is_asked_for_is_said() {
     assert!(rows(&json)[3]["asks"].is_string());
 }
 
+fn a_pipe_asks_for_room_for_large_messages_and_its_floor_does_not() {
+    let (table, json) = measure(&["pipe", "raw-pipe", "--size", "65535,64k,1m"]);
+    let note = "pipe at 64 KiB, 1 MiB: asks for pipes of 1 MiB";
+    assert!(table.lines().any(|line| line == note), "{table}");
+    for row in rows(&json) {
+        let asks = row["mechanism"] == "pipe" && row["size"].as_u64() >= Some(65_536);
+        assert_eq!(row["asks"].is_string(), asks, "{row}");
+    }
+}
+
 fn paced_messages_keep_their_rate_and_are_compared_with_sleeping_at_once() {
     let arguments = ["shm", "--pattern", "paced", "--rate", "2000"];
     let (table, json) = measure(&[&arguments[..], &["--spin", "adaptive,never"]].concat());
@@ -277,7 +304,9 @@ fn paced_messages_keep_their_rate_and_are_compared_with_sleeping_at_once() {
 
 fn idle_ends_and_stalls_have_their_figures() {
     let patterns = ["--pattern", "idle,stall", "--size", "64"];
-    let (table, json) = measure(&[&["pipe", "raw-futex-ring"], &patterns[..]].concat());
+    let (table, json) = measure(&[&ALL[..10], &["raw-futex-ring"], &patterns[..]].concat());
+    let idle = |row: &&Value| row["pattern"] == "idle";
+    assert_eq!(rows(&json).iter().filter(idle).count(), 11);
     assert!(table.contains("idle: CPU") && table.contains("over 1 ms"));
     for row in rows(&json) {
         let count = row["count"].as_u64().unwrap();
@@ -291,7 +320,7 @@ fn idle_ends_and_stalls_have_their_figures() {
     }
 }
 
-fn batches_are_compared_with_one_by_one() {
+fn batches_are_compared_with_the_same_bytes_or_one_by_one() {
     let mechanisms = ["pipe", "raw-pipe", "shm", "raw-ring", "seqpacket"];
     let patterns = ["--pattern", "batch,stream", "--size", "64,64k"];
     let (table, json) = measure(&[&mechanisms[..], &patterns].concat());
@@ -299,13 +328,49 @@ fn batches_are_compared_with_one_by_one() {
     let batch = |row: &&Value| row["pattern"] == "batch";
     let measured = rows(&json).iter().filter(batch);
     let measured: Vec<_> = measured.map(|row| &row["mechanism"]).collect();
-    let both = ["pipe", "shm", "seqpacket"];
+    let both = ["pipe", "raw-pipe", "shm", "seqpacket"];
     assert_eq!(measured, [both, both].concat());
-    // A ratio to the floor's stream stands behind its batches, and one behind its own stream.
-    let shm = table.lines().find(|line| line.starts_with("shm"));
-    let numbers = shm.unwrap().split_whitespace();
-    let numbers = numbers.filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
-    assert_eq!(numbers.count(), 6, "{table}");
+    // A ratio stands behind the batches, and one behind the stream: that of a pipe is to the floor's
+    // batches of bytes, that of a ring to the floor's stream.
+    for name in ["pipe ", "shm "] {
+        let line = table.lines().find(|line| line.starts_with(name));
+        let numbers = line.unwrap().split_whitespace();
+        let numbers = numbers.filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+        assert_eq!(numbers.count(), 6, "{table}");
+    }
+}
+
+fn batches_of_bytes_arrive_as_they_were_sent() {
+    let floors = ["raw-pipe", "raw-fifo", "raw-unix", "raw-tcp"];
+    // Those of 100 B end anywhere in what a read brings.
+    let arguments = [
+        "--pattern",
+        "batch",
+        "--size",
+        "8,100,64k,100000",
+        "--verify",
+        "full",
+    ];
+    let (_, json) = measure(&[&floors[..], &arguments].concat());
+    assert_eq!(json["failed"], Value::Array(Vec::new()));
+    assert_eq!(rows(&json).len(), 16);
+}
+
+fn asynchronous_ends_have_their_patterns_and_no_other() {
+    let ends = ["async-pipe", "async-unix"];
+    let arguments = [
+        "--pattern",
+        "round-trip,stream,batch,idle",
+        "--size",
+        "8,1m",
+    ];
+    let full = ["--verify", "full"];
+    let (_, json) = measure(&[&ends[..], &arguments, &full].concat());
+    assert_eq!(json["failed"], Value::Array(Vec::new()));
+    assert_eq!(rows(&json).len(), 16);
+    assert!(rows(&json).iter().all(|row| row["spin"].is_null()));
+    let text = refused(&["run", "async-unix", "--pattern", "stall,paced"], 1);
+    assert!(text.contains("nothing to measure"), "{text}");
 }
 
 fn in_place_is_for_those_that_lend() {
@@ -326,6 +391,7 @@ fn in_place_is_for_those_that_lend() {
 ipc_core::cases! {
     list_names_everything,
     unknown_mechanism_is_refused_with_the_list,
+    a_mechanism_that_this_build_is_without_is_refused_with_what_it_needs,
     bad_sizes_are_refused_with_the_reason,
     bad_settings_are_refused,
     a_file_that_cannot_be_written_is_refused_before_the_run,
@@ -337,8 +403,11 @@ ipc_core::cases! {
     placements_are_recorded,
     what_cannot_be_carried_is_said,
     what_is_asked_for_is_said,
+    a_pipe_asks_for_room_for_large_messages_and_its_floor_does_not,
     paced_messages_keep_their_rate_and_are_compared_with_sleeping_at_once,
     idle_ends_and_stalls_have_their_figures,
-    batches_are_compared_with_one_by_one,
+    batches_are_compared_with_the_same_bytes_or_one_by_one,
+    batches_of_bytes_arrive_as_they_were_sent,
+    asynchronous_ends_have_their_patterns_and_no_other,
     in_place_is_for_those_that_lend,
 }

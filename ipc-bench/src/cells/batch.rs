@@ -4,19 +4,54 @@ use std::time::{Duration, Instant};
 
 use ipc_core::{Receiver, Sender, Wait};
 
-use super::stream::{BYTES_PER_LOOK, MESSAGES_PER_LOOK};
-use super::{Figures, Part, cpu_time};
+use super::{Ends, Marks, Pair, Part, Role, cpu_time, messages_per_look};
 use crate::Result;
-use crate::payload::{Batches, Corrupt, Incoming, Kind, batch_of};
-use crate::plan::Cell;
+use crate::payload::{Batches, Corrupt, Incoming, batch_of};
+use crate::plan::{Cell, Pattern};
 
-/// Sends for the cell's time, then the end mark.
-pub(super) fn send<S: Sender>(sender: &mut S, cell: &Cell) -> Result<Part> {
+/// Two equal endpoints that send bytes: a floor's, whose batch is the bytes of all its messages.
+#[derive(Debug)]
+pub struct BytesPair<S, R>(pub Pair<S, R>);
+
+impl<S: Sender + Send, R: Receiver> Ends for BytesPair<S, R> {
+    fn play(&mut self, role: Role, cell: &Cell) -> Result<Part> {
+        let (sender, _) = self.0.end(role);
+        match (cell.pattern, role) {
+            (Pattern::Batch, Role::Peer) => send(sender, cell, |sender, out| {
+                Ok(sender.send(out.advance_bytes())?)
+            }),
+            _ => self.0.play(role, cell),
+        }
+    }
+
+    fn halves(&mut self, role: Role) -> Option<(&mut dyn Sender, &mut dyn Receiver)> {
+        self.0.halves(role)
+    }
+}
+
+/// Sends for the cell's time, then the end mark. `send_next` sends a batch.
+pub(super) fn send<S: Sender>(
+    sender: &mut S,
+    cell: &Cell,
+    send_next: fn(&mut S, &mut Batches) -> Result<()>,
+) -> Result<Part> {
+    let batches = messages_per_look(cell.size).div_ceil(batch_of(cell.size));
+    let send_for = |sender: &mut S, out: &mut Batches, time: Duration| -> Result<()> {
+        let end = Instant::now() + time;
+        loop {
+            for _ in 0..batches {
+                send_next(sender, out)?;
+            }
+            if Instant::now() >= end {
+                return Ok(());
+            }
+        }
+    };
     let mut out = Batches::new(cell.size);
-    send_for(sender, &mut out, cell.warm_up(), cell.size)?;
+    send_for(sender, &mut out, cell.warm_up())?;
     sender.send(&out.mark())?;
     let cpu = cpu_time()?;
-    send_for(sender, &mut out, cell.time, cell.size)?;
+    send_for(sender, &mut out, cell.time)?;
     sender.send(&out.end())?;
     sender.flush(Wait::Forever)?;
     Ok(Part {
@@ -25,54 +60,31 @@ pub(super) fn send<S: Sender>(sender: &mut S, cell: &Cell) -> Result<Part> {
     })
 }
 
-fn send_for<S: Sender>(
-    sender: &mut S,
-    out: &mut Batches,
-    time: Duration,
-    size: usize,
-) -> Result<()> {
-    let messages = (BYTES_PER_LOOK / size).clamp(1, MESSAGES_PER_LOOK);
-    let end = Instant::now() + time;
-    loop {
-        for _ in 0..messages.div_ceil(batch_of(size)) {
-            let batch = out.advance();
-            let mut rest = &batch[..];
-            while !rest.is_empty() {
-                let sent = sender.send_many(rest, Wait::Forever)?;
-                rest = &rest[sent..];
-            }
-        }
-        if Instant::now() >= end {
-            return Ok(());
-        }
+/// Sends the next batch as messages.
+pub(super) fn send_messages<S: Sender>(sender: &mut S, out: &mut Batches) -> Result<()> {
+    let batch = out.advance();
+    let mut rest = &batch[..];
+    while !rest.is_empty() {
+        let sent = sender.send_many(rest, Wait::Forever)?;
+        rest = &rest[sent..];
     }
+    Ok(())
 }
 
 /// Receives and checks until the end mark; the rate is that between the two marks.
 pub(super) fn receive<R: Receiver>(receiver: &mut R, cell: &Cell) -> Result<Part> {
     let mut incoming = Incoming::new(cell.size, cell.verify);
-    let (mut count, mut start, mut end) = (0, None, None);
+    let mut marks = Marks::default();
     let mut wrong = None::<Corrupt>;
-    while wrong.is_none() && end.is_none() {
+    while wrong.is_none() && !marks.are_over() {
         let mut each = |msg: &[u8]| match incoming.check(msg) {
-            Ok(Kind::Message | Kind::Whole) => count += 1,
-            Ok(Kind::Mark) => (count, start) = (0, Some((Instant::now(), cpu_time()))),
-            Ok(Kind::End) => end = Some((Instant::now(), cpu_time())),
+            Ok(kind) => marks.note(kind),
             Err(error) => _ = wrong.get_or_insert(error),
         };
         receiver.recv_many(batch_of(cell.size), Wait::Forever, &mut each)?;
     }
-    if let Some(error) = wrong {
-        return Err(error.into());
+    match wrong {
+        Some(error) => Err(error.into()),
+        None => marks.part(),
     }
-    let ((start, cpu), (end, cpu_end)) = start.zip(end).ok_or("no mark came before the end")?;
-    Ok(Part {
-        cpu: cpu_end?.saturating_sub(cpu?),
-        figures: Some(Figures {
-            count,
-            elapsed: end - start,
-            latency: None,
-            late: None,
-        }),
-    })
 }

@@ -32,12 +32,7 @@ pub(super) fn drive<S: Sender + Send, R: Receiver>(
         trip.incoming.check(trip.receiver.message())?;
         Ok(Part {
             cpu,
-            figures: Some(Figures {
-                count: 1, // the one that ends it
-                elapsed: cell.time,
-                latency: None,
-                late: None,
-            }),
+            figures: Some(Figures::plain(1, cell.time)), // the one that ends it
         })
     })
 }

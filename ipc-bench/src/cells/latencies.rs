@@ -32,7 +32,7 @@ const CHUNK: usize = 256;
 const LONGEST: u64 = 60_000_000_000;
 
 /// Takes down latencies.
-pub(super) struct Latencies {
+pub(crate) struct Latencies {
     chunk: Vec<u64>,
     histogram: Histogram<u64>,
     total: u64,
@@ -40,7 +40,7 @@ pub(super) struct Latencies {
 }
 
 impl Latencies {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Latencies {
             chunk: Vec::with_capacity(CHUNK),
             histogram: Histogram::new_with_max(LONGEST, 3).expect("three digits are allowed"),
@@ -51,7 +51,7 @@ impl Latencies {
 
     /// Takes down one; true if that took its time, and the clock is to be read again.
     #[inline]
-    pub(super) fn push(&mut self, latency: Duration) -> bool {
+    pub(crate) fn push(&mut self, latency: Duration) -> bool {
         self.chunk
             .push(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
         if self.chunk.len() < CHUNK {
@@ -61,7 +61,7 @@ impl Latencies {
         true
     }
 
-    pub(super) fn figures(mut self) -> Figures {
+    pub(crate) fn figures(mut self) -> Figures {
         self.drain();
         let count = self.histogram.len();
         let quantile = |q| self.histogram.value_at_quantile(q).min(self.max);

@@ -4,6 +4,7 @@ mod batch;
 mod idle;
 mod in_place;
 mod latencies;
+mod marks;
 mod paced;
 mod round_trip;
 mod stall;
@@ -19,9 +20,14 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::plan::{Cell, Pattern};
 
+pub use batch::BytesPair;
 pub use in_place::{InPlace, InPlacePair};
+pub(crate) use latencies::Latencies;
 pub use latencies::Latency;
+pub(crate) use marks::Marks;
 use round_trip::Sent;
+pub(crate) use round_trip::WARM_UP;
+pub(crate) use stream::messages_per_look;
 
 /// Which of the two processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +58,18 @@ pub struct Figures {
     pub latency: Option<Latency>,
     /// Of stalls only: recoveries that took over 1 ms.
     pub late: Option<u64>,
+}
+
+impl Figures {
+    /// Those without latencies.
+    pub(crate) fn plain(count: u64, elapsed: Duration) -> Self {
+        Figures {
+            count,
+            elapsed,
+            latency: None,
+            late: None,
+        }
+    }
 }
 
 /// The two connected ends of a cell, made before the processes are forked that play them.
@@ -147,7 +165,7 @@ fn play_end<S: Sender + Send, R: Receiver>(
         (Pattern::Stall, Role::Driver) => stall::drive(sender, receiver, cell),
         (Pattern::Stall, Role::Peer) => stall::echo(sender, receiver, cell),
         (Pattern::Batch, Role::Driver) => batch::receive(receiver, cell),
-        (Pattern::Batch, Role::Peer) => batch::send(sender, cell),
+        (Pattern::Batch, Role::Peer) => batch::send(sender, cell, batch::send_messages),
         (Pattern::InPlace, _) => Err("it lends no room to write a message in place".into()),
     }
 }
@@ -270,12 +288,12 @@ mod tests {
     #[test]
     fn faulty_ends_are_caught() {
         let faults: [(Fault, &str); 4] = [
-            (|n, msg| msg[63] ^= u8::from(n == 20), "byte 63"),
+            (|n, msg| msg[63] ^= u8::from(n == 3), "byte 63"),
             (
-                |n, msg| msg.truncate(if n == 20 { 63 } else { 64 }),
+                |n, msg| msg.truncate(if n == 3 { 63 } else { 64 }),
                 "has 63 bytes",
             ),
-            (|n, msg| msg[0] ^= u8::from(n == 20), "was expected"),
+            (|n, msg| msg[0] ^= u8::from(n == 3), "was expected"),
             (|n, msg| msg[30] ^= u8::from(n == 2), "byte 30"),
         ];
         for &pattern in Pattern::ALL {
@@ -288,7 +306,7 @@ mod tests {
                     "{error}"
                 );
             }
-            let inner: Fault = |n, msg| msg[30] ^= u8::from(n == 20);
+            let inner: Fault = |n, msg| msg[30] ^= u8::from(n == 3);
             assert!(play(pattern, Verify::Full, inner).is_err());
         }
     }

@@ -11,7 +11,7 @@ use crate::payload::{Incoming, Kind, Outgoing};
 use crate::plan::Cell;
 
 /// The messages of the warm-up, at least: those of which every byte is checked.
-const WARM_UP: u64 = 3;
+pub(crate) const WARM_UP: u64 = 3;
 
 /// One message there, and one back.
 pub(super) trait Trip {

@@ -9,9 +9,15 @@ use crate::Result;
 use crate::payload::{Incoming, Kind, Outgoing};
 use crate::plan::Cell;
 
-/// So many bytes are sent between looks at the clock.
-pub(super) const BYTES_PER_LOOK: usize = 1 << 20;
-pub(super) const MESSAGES_PER_LOOK: usize = 1024;
+/// So many bytes are sent between looks at the clock, ..
+const BYTES_PER_LOOK: usize = 1 << 20;
+/// .. or so many messages.
+const MESSAGES_PER_LOOK: usize = 1024;
+
+/// How many messages of `size` bytes are sent between looks at the clock.
+pub(crate) fn messages_per_look(size: usize) -> usize {
+    (BYTES_PER_LOOK / size).clamp(1, MESSAGES_PER_LOOK)
+}
 
 /// Sends for the cell's time, then the end mark.
 pub(super) fn send<S: Sender>(sender: &mut S, cell: &Cell) -> Result<Part> {
@@ -34,10 +40,9 @@ fn send_for<S: Sender>(
     time: Duration,
     size: usize,
 ) -> Result<()> {
-    let messages = (BYTES_PER_LOOK / size).clamp(1, MESSAGES_PER_LOOK);
     let end = Instant::now() + time;
     loop {
-        for _ in 0..messages {
+        for _ in 0..messages_per_look(size) {
             sender.send(out.advance())?;
         }
         if Instant::now() >= end {
@@ -55,12 +60,7 @@ pub(super) fn receive<R: Receiver>(receiver: &mut R, cell: &Cell) -> Result<Part
     let elapsed = start.elapsed();
     Ok(Part {
         cpu: cpu_time()?.saturating_sub(cpu),
-        figures: Some(Figures {
-            count,
-            elapsed,
-            latency: None,
-            late: None,
-        }),
+        figures: Some(Figures::plain(count, elapsed)),
     })
 }
 

@@ -17,7 +17,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{mkfifo, pipe2, read, write};
 
 use crate::Result;
-use crate::cells::{Ends, Pair};
+use crate::cells::{BytesPair, Ends, Pair};
 use crate::plan::Cell;
 
 pub(crate) fn pipe(cell: &Cell) -> Result<Box<dyn Ends>> {
@@ -93,10 +93,13 @@ fn ends(
             fd: rx,
             calls,
             message: vec![0; cell.size],
+            batch: Vec::new(),
+            part: 0,
         };
         Ok((RawSender { fd: tx, calls }, receiver))
     };
-    Ok(Box::new(Pair::of_channels(channel(there)?, channel(back)?)))
+    let pair = Pair::of_channels(channel(there)?, channel(back)?);
+    Ok(Box::new(BytesPair(pair)))
 }
 
 /// Which calls there are.
@@ -108,6 +111,21 @@ enum Calls {
     Socket,
     /// The same, a message to a packet, of `max` bytes at most.
     Packet { max: usize },
+}
+
+impl Calls {
+    /// Reads what is there.
+    #[inline]
+    fn read(self, fd: &OwnedFd, buf: &mut [u8]) -> ipc_core::Result<usize> {
+        let result = match self {
+            Calls::File => read(fd, buf),
+            Calls::Socket | Calls::Packet { .. } => recv(fd.as_raw_fd(), buf, MsgFlags::empty()),
+        };
+        if result == Ok(0) {
+            return Err(Error::Disconnected);
+        }
+        again(result, "read")
+    }
 }
 
 #[derive(Debug)]
@@ -150,6 +168,10 @@ struct RawReceiver {
     fd: OwnedFd,
     calls: Calls,
     message: Vec<u8>,
+    /// What one call may bring, where many messages are received at once ..
+    batch: Vec<u8>,
+    /// .. and how many bytes at its front are no whole message yet.
+    part: usize,
 }
 
 impl Receiver for RawReceiver {
@@ -157,19 +179,32 @@ impl Receiver for RawReceiver {
     fn recv_wait(&mut self, _: Wait) -> ipc_core::Result<()> {
         let mut received = 0;
         while received < self.message.len() {
-            let rest = &mut self.message[received..];
-            let result = match self.calls {
-                Calls::File => read(&self.fd, rest),
-                Calls::Socket | Calls::Packet { .. } => {
-                    recv(self.fd.as_raw_fd(), rest, MsgFlags::empty())
-                }
-            };
-            if result == Ok(0) {
-                return Err(Error::Disconnected);
-            }
-            received += again(result, "read")?;
+            received += self.calls.read(&self.fd, &mut self.message[received..])?;
         }
         Ok(())
+    }
+
+    /// One call brings as much as there is.
+    fn recv_many(
+        &mut self,
+        max: usize,
+        _: Wait,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> ipc_core::Result<usize> {
+        let size = self.message.len();
+        self.batch.resize(max * size, 0);
+        loop {
+            self.part += self.calls.read(&self.fd, &mut self.batch[self.part..])?;
+            let whole = self.part / size;
+            if whole > 0 {
+                let (messages, part) = self.batch[..self.part].split_at(whole * size);
+                messages.chunks_exact(size).for_each(each);
+                self.part = part.len();
+                self.batch
+                    .copy_within(whole * size..whole * size + self.part, 0);
+                return Ok(whole);
+            }
+        }
     }
 
     fn message(&self) -> &[u8] {

@@ -34,12 +34,18 @@ impl Batches {
 
     /// The next batch.
     pub fn advance(&mut self) -> Vec<&[u8]> {
+        let size = self.size;
+        self.advance_bytes().chunks_exact(size).collect()
+    }
+
+    /// The same as bytes, one message behind the other.
+    pub fn advance_bytes(&mut self) -> &[u8] {
         let count = batch_of(self.size) as u64;
         for msg in self.buffers.chunks_exact_mut(self.size) {
             self.sequence += 1;
             stamp(msg, self.sequence.wrapping_sub(count), self.sequence);
         }
-        self.buffers.chunks_exact(self.size).collect()
+        &self.buffers
     }
 
     /// The message that says: measure from now.
