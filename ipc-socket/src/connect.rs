@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::options::Peer;
 use crate::socket::Socket;
 use crate::{Address, Error, Kind, Listener, Result, SocketOptions, Wait, sys};
 
@@ -16,7 +17,7 @@ pub(crate) fn connect(options: &SocketOptions, address: &Address, wait: Wait) ->
     let object = format!("{kind} socket {address}");
     let fd = sys::socket(kind, address).map_err(|error| Error::os("socket", &*object, error))?;
     // The buffers are set before, since TCP agrees on its window while it connects.
-    let socket = options.socket(fd, kind, &object)?;
+    let socket = options.socket(fd, kind, Peer::Stranger, &object)?;
     let failed = |error| socket.error("connect", explained(error));
     if !socket.connect(address, wait).map_err(failed)? {
         return Err(wait.error());

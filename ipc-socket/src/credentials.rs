@@ -1,8 +1,10 @@
 //! Who is at the other end.
 
+use std::io;
 use std::os::fd::OwnedFd;
 
-use crate::{Result, SocketReceiver, SocketSender};
+use crate::socket::Socket;
+use crate::{Kind, Result, SocketReceiver, SocketSender, sys};
 
 /// Who is at the other end of a unix socket, by the kernel's word: who connected, listened or made
 /// the pair, at that time. It may have handed its end on since.  unix(7), `SO_PEERCRED`
@@ -37,6 +39,28 @@ pub struct Credentials {
     pub uid: u32,
     /// The effective group, as with the user.
     pub gid: u32,
+}
+
+impl Socket {
+    /// Who is at the other end of a unix socket.
+    pub(crate) fn credentials(&self) -> Result<Credentials> {
+        self.only_unix(sys::credentials)
+            .map_err(|error| self.error("getsockopt(SO_PEERCRED)", error))
+    }
+
+    /// A pidfd of the process at the other end of a unix socket.
+    pub(crate) fn pidfd(&self) -> Result<OwnedFd> {
+        self.only_unix(sys::pidfd)
+            .map_err(|error| self.error("getsockopt(SO_PEERPIDFD)", error))
+    }
+
+    /// Asks what TCP has no answer to: the kernel would give one that means nobody.
+    fn only_unix<T>(&self, ask: impl FnOnce(&Socket) -> io::Result<T>) -> io::Result<T> {
+        match self.kind() {
+            Kind::Unix | Kind::Seqpacket => ask(self),
+            Kind::Tcp => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
 }
 
 /// Each half tells who is at the other end: the same methods for both.

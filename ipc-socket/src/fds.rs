@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ipc_core::frame::HEADER_LEN;
 
 use crate::half::ReceivingHalf;
+use crate::socket::Socket;
 use crate::sys::fds::Received;
 use crate::{Error, Receiver, Result, Wait};
 
@@ -76,8 +77,6 @@ struct Arrived {
     position: u64,
     /// What came with the bytes of one read: the kernel ends a read with those that bring some.
     batches: VecDeque<(Range<u64>, Vec<OwnedFd>)>,
-    /// Why the peer was dropped.
-    refused: Option<Box<str>>,
 }
 
 impl Incoming {
@@ -88,31 +87,38 @@ impl Incoming {
             arrived: Mutex::new(Arrived {
                 position: unread,
                 batches: VecDeque::new(),
-                refused: None,
             }),
         }
     }
 
-    /// Keeps what a read has brought; false if the peer is to be dropped.
-    pub(crate) fn keep(&self, received: Received) -> bool {
+    /// Keeps what a read has brought; else tells why the peer is to be dropped.
+    pub(crate) fn keep(&self, received: Received) -> std::result::Result<(), String> {
+        if received.truncated {
+            return Err(format!(
+                "the peer sent more descriptors than the {} that a message may bring here, \
+                 or than this process has room for",
+                self.max
+            ));
+        }
         let mut arrived = lock(&self.arrived);
         let start = arrived.position;
         arrived.position += received.len as u64;
-        if received.truncated {
-            let reason = format!("more descriptors than the {} it may bring", self.max);
-            return arrived.refuse(&reason);
-        }
         if !received.fds.is_empty() {
             let range = start..arrived.position;
             arrived.batches.push_back((range, received.fds));
         }
         let waiting: usize = arrived.batches.iter().map(|(_, fds)| fds.len()).sum();
-        waiting <= MOST_WAITING || arrived.refuse("too many descriptors wait to be received")
+        if waiting > MOST_WAITING {
+            return Err(format!(
+                "the peer sent more than {MOST_WAITING} descriptors that wait to be received"
+            ));
+        }
+        Ok(())
     }
 
-    /// Takes those of the message whose frame is `frame`: it must be the last that begins in what
-    /// its descriptors came with.
-    fn take(&self, frame: &Range<u64>) -> Vec<OwnedFd> {
+    /// Takes those of the message whose frame is `frame`. `None`: it is not the last that begins in
+    /// what its descriptors came with.
+    fn take(&self, frame: &Range<u64>) -> Option<Vec<OwnedFd>> {
         let mut arrived = lock(&self.arrived);
         let mut taken = Vec::new();
         while let Some((range, _)) = arrived.batches.front() {
@@ -120,8 +126,7 @@ impl Incoming {
                 break; // a later frame begins there
             }
             if !range.contains(&frame.start) {
-                arrived.refuse("descriptors in the middle of a message");
-                return Vec::new();
+                return None;
             }
             taken.extend(
                 arrived
@@ -131,20 +136,12 @@ impl Incoming {
                     .flat_map(|(_, fds)| fds),
             );
         }
-        taken
+        Some(taken)
     }
 
-    pub(crate) fn refused(&self) -> Option<Box<str>> {
-        lock(&self.arrived).refused.clone()
-    }
-}
-
-impl Arrived {
-    /// Closes all that came; false.
-    fn refuse(&mut self, reason: &str) -> bool {
-        self.batches.clear();
-        self.refused = Some(format!("the peer sent {reason}").into());
-        false
+    /// Closes all that nobody has taken.
+    fn clear(&self) {
+        lock(&self.arrived).batches.clear();
     }
 }
 
@@ -156,6 +153,8 @@ pub(crate) struct Arrivals {
     received: u64,
     /// Those of the message at hand.
     pub(crate) current: Vec<OwnedFd>,
+    /// The peer was dropped for the message at hand: nothing is received any more.
+    pub(crate) refused: bool,
 }
 
 impl Arrivals {
@@ -164,21 +163,31 @@ impl Arrivals {
             incoming,
             received: 0,
             current: Vec::new(),
+            refused: false,
         }
     }
 
     /// Receives the next message and what came with it.
     pub(crate) fn recv(&mut self, half: &mut ReceivingHalf, wait: Wait) -> Result<()> {
         self.current.clear();
-        self.check(half)?;
+        if self.refused {
+            return half.socket().check_peer();
+        }
         match half.recv_wait(wait) {
             Ok(()) => {
                 let end = self.received + (HEADER_LEN + half.message().len()) as u64;
-                self.current = self.incoming.take(&(self.received..end));
-                self.received = end;
-                self.check(half)
+                let Some(taken) = self.incoming.take(&(self.received..end)) else {
+                    return self.refuse(half.socket());
+                };
+                (self.current, self.received) = (taken, end);
+                Ok(())
             }
-            Err(error) => self.check(half).and(Err(error)),
+            Err(error) => {
+                if matches!(error, Error::Malformed { .. }) {
+                    self.incoming.clear();
+                }
+                Err(error)
+            }
         }
     }
 
@@ -202,10 +211,6 @@ impl Arrivals {
         Ok(received)
     }
 
-    pub(crate) fn is_refused(&self) -> bool {
-        self.incoming.refused().is_some()
-    }
-
     /// Bytes that were read and not received; `None` while descriptors wait to be taken, which have no
     /// other way.
     pub(crate) fn unread(&self) -> Option<u64> {
@@ -214,12 +219,12 @@ impl Arrivals {
         none.then(|| arrived.position - self.received)
     }
 
-    /// Says why the peer was dropped, if it was, and drops it.
-    fn check(&self, half: &ReceivingHalf) -> Result<()> {
-        self.incoming.refused().map_or(Ok(()), |reason| {
-            half.socket().hang_up();
-            Err(Error::malformed(half.socket().object(), reason))
-        })
+    /// Drops the peer, and closes what it sent.
+    fn refuse(&mut self, socket: &Socket) -> Result<()> {
+        self.refused = true;
+        self.incoming.clear();
+        socket.drop_peer("the peer sent descriptors in the middle of a message".into());
+        socket.check_peer()
     }
 }
 

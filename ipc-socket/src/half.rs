@@ -7,8 +7,8 @@ use std::time::Duration;
 use ipc_core::stream::{FramedReceiver, FramedSender, Linkable};
 
 use crate::packet::{PacketReceiver, PacketSender};
-use crate::socket::{Kind, Socket};
-use crate::{Receiver, Result, Sender, Wait};
+use crate::socket::Socket;
+use crate::{Kind, Receiver, Result, Sender, Wait};
 
 /// A half on a stream, or one on packets.
 #[derive(Debug)]
@@ -61,6 +61,7 @@ impl ReceivingHalf {
     }
 
     pub(crate) fn into_parts(self, unread: u64) -> Result<(Vec<OwnedFd>, Vec<u8>)> {
+        self.socket().check_peer()?;
         let mut state = self.socket().state(unread);
         let (fd, own) = either!(self, half => half.into_parts()?);
         state.bytes(&own);

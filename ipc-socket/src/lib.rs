@@ -6,6 +6,7 @@ mod credentials;
 mod fds;
 mod file;
 mod half;
+mod kind;
 mod listener;
 mod options;
 mod packet;
@@ -26,11 +27,11 @@ pub use ipc_core::{Codec, Postcard, Typed};
 
 pub use address::Address;
 pub use credentials::Credentials;
+pub use kind::Kind;
 pub use listener::Listener;
 pub use options::SocketOptions;
 pub use receiver::SocketReceiver;
 pub use sender::SocketSender;
-pub use socket::Kind;
 
 /// An endpoint of a connection. Its two halves share one descriptor.
 pub type SocketDuplex = Duplex<SocketSender, SocketReceiver>;

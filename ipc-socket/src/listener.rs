@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::file::SocketFile;
+use crate::options::Peer;
 use crate::peers::Peers;
 use crate::socket::Socket;
 use crate::takeover::{self, Lock};
@@ -171,7 +172,7 @@ impl Listener {
         };
         let name = peer.as_ref().unwrap_or(&self.address);
         let object = format!("{} socket {name}", self.kind);
-        self.options.socket(fd, self.kind, &object)
+        self.options.socket(fd, self.kind, Peer::Stranger, &object)
     }
 }
 

@@ -74,7 +74,7 @@ impl Receiver for SocketReceiver {
     #[inline]
     fn message(&self) -> &[u8] {
         match &self.arrivals {
-            Some(arrivals) if arrivals.is_refused() => &[],
+            Some(arrivals) if arrivals.refused => &[],
             _ => self.inner.message(),
         }
     }
@@ -97,7 +97,11 @@ impl Ready for SocketReceiver {
     }
 
     fn arm(&mut self) -> Result<bool> {
-        if self.arrivals.as_ref().is_some_and(Arrivals::is_refused) {
+        if self
+            .arrivals
+            .as_ref()
+            .is_some_and(|arrivals| arrivals.refused)
+        {
             return Ok(true);
         }
         match &mut self.inner {

@@ -1,40 +1,25 @@
 //! A connected socket, as both halves of an endpoint hold it.
 
-use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ipc_core::inherit::{Reader, Writer};
 use ipc_core::stream::{Mode, Sink, Source};
 
 use crate::fds::{Incoming, Outgoing};
 use crate::peers::Slot;
-use crate::{Address, Credentials, Error, Result, Wait, sys};
+use crate::{Address, Error, Kind, Result, Wait, sys};
 
-/// What kind of socket carries the messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A unix stream: frames of a length and a body, which may be larger than any buffer.
-    #[default]
-    Unix,
-    /// A unix seqpacket socket: every message is one packet of the kernel's, sent and received whole
-    /// in one call, no longer than the send buffer.
-    Seqpacket,
-    /// A TCP connection: frames, as on a unix stream.
-    Tcp,
-}
-
-/// `unix`, `seqpacket`, `tcp`.
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Kind::Unix => "unix",
-            Kind::Seqpacket => "seqpacket",
-            Kind::Tcp => "tcp",
-        })
-    }
+/// What becomes of descriptors that come.
+#[derive(Clone, Debug)]
+enum Arriving {
+    /// The kernel closes them, and the call that tells would cost 90 ns more: the peer is one's own.
+    Unnoticed,
+    /// The kernel closes them, and the peer is dropped.
+    Refused,
+    Kept(Arc<Incoming>),
 }
 
 /// A connected socket. The halves of an endpoint share the descriptor, so that a connection costs
@@ -47,8 +32,9 @@ pub(crate) struct Socket {
     /// Its place among the peers of a listener.
     _slot: Option<Arc<Slot>>,
     outgoing: Arc<Outgoing>,
-    /// `None`: the kernel closes descriptors that come.
-    incoming: Option<Arc<Incoming>>,
+    arriving: Arriving,
+    /// Why the peer was dropped, if it was.
+    dropped: Arc<OnceLock<Box<str>>>,
 }
 
 impl Socket {
@@ -59,7 +45,8 @@ impl Socket {
             object: object.into(),
             _slot: None,
             outgoing: Arc::default(),
-            incoming: None,
+            arriving: Arriving::Unnoticed,
+            dropped: Arc::default(),
         }
     }
 
@@ -71,12 +58,15 @@ impl Socket {
         }
     }
 
-    /// The same, with descriptors taken, up to `max` a message; `unread` bytes have been read.
+    /// The same, with descriptors taken, up to `max` a message; `unread` bytes have been read. TCP
+    /// carries none.
     pub(crate) fn taking_fds(self, max: usize, unread: u64) -> Self {
-        Socket {
-            incoming: Some(Arc::new(Incoming::new(max, unread))),
-            ..self
-        }
+        let arriving = match max {
+            _ if self.kind == Kind::Tcp => Arriving::Unnoticed,
+            0 => Arriving::Refused,
+            _ => Arriving::Kept(Arc::new(Incoming::new(max, unread))),
+        };
+        Socket { arriving, ..self }
     }
 
     /// The socket that somebody handed over, and the rest of its half's state: it must be one
@@ -84,7 +74,7 @@ impl Socket {
     pub(crate) fn from_parts(fds: Vec<OwnedFd>, state: &[u8]) -> Result<(Self, &[u8])> {
         let mut state = Reader::new(state);
         let (kind, object) = (state.u64()?, state.bytes()?);
-        let (takes_fds, max, unread) = (state.u64()?, state.len()?, state.u64()?);
+        let (arriving, unread) = (state.len()?, state.u64()?);
         let rest = state.bytes()?;
         state.end()?;
         let object = String::from_utf8_lossy(object);
@@ -93,9 +83,9 @@ impl Socket {
         match sys::kind(&fd) {
             Some(found) if found as u64 == kind => {
                 let socket = Socket::new(fd, found, &object);
-                Ok(match takes_fds {
-                    0 => (socket, rest),
-                    _ => (socket.taking_fds(max, unread), rest),
+                Ok(match arriving.checked_sub(1) {
+                    None => (socket, rest),
+                    Some(max) => (socket.taking_fds(max, unread), rest),
                 })
             }
             _ => Err(foreign("the descriptor handed over is no such socket")),
@@ -106,12 +96,15 @@ impl Socket {
     /// `unread` bytes have been read, and are there.
     pub(crate) fn state(&self, unread: u64) -> Writer {
         let mut state = Writer::new();
-        let max = self.incoming.as_ref().map(|incoming| incoming.max);
+        let arriving = match &self.arriving {
+            Arriving::Unnoticed => 0,
+            Arriving::Refused => 1,
+            Arriving::Kept(incoming) => 1 + incoming.max,
+        };
         state
             .u64(self.kind as u64)
             .bytes(self.object.as_bytes())
-            .u64(max.is_some().into())
-            .len(max.unwrap_or(0))
+            .len(arriving)
             .u64(unread);
         state
     }
@@ -128,14 +121,53 @@ impl Socket {
         sys::connect(&self.fd, address, wait)
     }
 
-    /// Receives a packet, and returns its whole length even if `buf` is shorter; 0 is the end, or an
-    /// empty packet.
+    /// Receives what is there of a stream, or a packet, and returns the whole length of that even if
+    /// `buf` is shorter; 0 is the end, or an empty packet. A peer that sends descriptors that are not
+    /// wanted is dropped: `InvalidData` says why.
     #[inline]
-    pub(crate) fn recv_packet(&self, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
-        match &self.incoming {
-            None => past_reset(|| sys::recv_packet(&self.fd, buf, mode)),
-            Some(incoming) => self.recv_with_fds(incoming, buf, mode),
+    pub(crate) fn receive(&self, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
+        if let Arriving::Unnoticed = self.arriving {
+            return past_reset(|| sys::recv(&self.fd, buf, self.kind, mode));
         }
+        if let Some(reason) = self.dropped.get() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, &**reason));
+        }
+        if let Arriving::Kept(incoming) = &self.arriving {
+            return self.receive_fds(incoming, buf, mode);
+        }
+        let receive = || sys::fds::recv_without(&self.fd, buf, self.kind, mode);
+        let (len, is_truncated) = past_reset(receive)?;
+        if is_truncated {
+            let reason = "the peer sent descriptors, which only the option `fds` lets it";
+            return Err(self.drop_peer(reason.into()));
+        }
+        Ok(len)
+    }
+
+    /// Receives, and keeps the descriptors that come with it.
+    fn receive_fds(&self, incoming: &Incoming, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
+        let received = past_reset(|| sys::fds::recv(&self.fd, buf, incoming.max, self.kind, mode))?;
+        let len = received.len;
+        match incoming.keep(received) {
+            Ok(()) => Ok(len),
+            Err(reason) => Err(self.drop_peer(reason)),
+        }
+    }
+
+    /// Ends both directions, since the peer is not to be trusted, and remembers why.
+    #[cold]
+    pub(crate) fn drop_peer(&self, reason: String) -> io::Error {
+        let _ = sys::hang_up(&self.fd);
+        let reason = self.dropped.get_or_init(|| reason.into());
+        io::Error::new(io::ErrorKind::InvalidData, &**reason)
+    }
+
+    /// Says why the peer was dropped, if it was.
+    pub(crate) fn check_peer(&self) -> Result<()> {
+        let dropped = self.dropped.get();
+        dropped.map_or(Ok(()), |reason| {
+            Err(Error::malformed(self.object(), reason.clone()))
+        })
     }
 
     /// Sends a packet, of one or two parts.
@@ -158,29 +190,15 @@ impl Socket {
         sys::send(&self.fd, bufs, mode)
     }
 
-    /// Reads, and keeps what comes with the bytes; a peer that is to be dropped has ended.
-    fn recv_with_fds(&self, incoming: &Incoming, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
-        let mut kept = true;
-        let len = past_reset(|| {
-            let received = sys::fds::recv(&self.fd, buf, incoming.max, self.kind, mode)?;
-            let len = received.len;
-            kept = incoming.keep(received);
-            Ok(len)
-        })?;
-        Ok(if kept { len } else { 0 })
-    }
-
     pub(crate) fn outgoing(&self) -> Arc<Outgoing> {
         self.outgoing.clone()
     }
 
     pub(crate) fn incoming(&self) -> Option<&Arc<Incoming>> {
-        self.incoming.as_ref()
-    }
-
-    /// Ends both directions, since the peer is not to be trusted.
-    pub(crate) fn hang_up(&self) {
-        let _ = sys::hang_up(&self.fd);
+        match &self.arriving {
+            Arriving::Kept(incoming) => Some(incoming),
+            Arriving::Unnoticed | Arriving::Refused => None,
+        }
     }
 
     /// Ends the sending direction.  shutdown(2)
@@ -204,26 +222,6 @@ impl Socket {
     /// The address of the other end of a TCP connection.
     pub(crate) fn peer(&self) -> io::Result<SocketAddr> {
         sys::peer(&self.fd)
-    }
-
-    /// Who is at the other end of a unix socket.
-    pub(crate) fn credentials(&self) -> Result<Credentials> {
-        self.only_unix(sys::credentials)
-            .map_err(|error| self.error("getsockopt(SO_PEERCRED)", error))
-    }
-
-    /// A pidfd of the process at the other end of a unix socket.
-    pub(crate) fn pidfd(&self) -> Result<OwnedFd> {
-        self.only_unix(sys::pidfd)
-            .map_err(|error| self.error("getsockopt(SO_PEERPIDFD)", error))
-    }
-
-    /// Asks what TCP has no answer to: the kernel would give one that means nobody.
-    fn only_unix<T>(&self, ask: impl FnOnce(&OwnedFd) -> io::Result<T>) -> io::Result<T> {
-        match self.kind {
-            Kind::Unix | Kind::Seqpacket => ask(&self.fd),
-            Kind::Tcp => Err(io::ErrorKind::Unsupported.into()),
-        }
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -250,10 +248,7 @@ impl Socket {
 impl Source for Socket {
     #[inline]
     fn read(&self, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
-        match &self.incoming {
-            None => past_reset(|| sys::recv(&self.fd, buf, mode)),
-            Some(incoming) => self.recv_with_fds(incoming, buf, mode),
-        }
+        self.receive(buf, mode)
     }
 
     fn object(&self) -> Box<str> {
@@ -281,7 +276,7 @@ impl AsFd for Socket {
 /// Reads, and after a reset once more: the kernel reports one once, on a seqpacket socket even
 /// before what the peer had sent; whether more is there, the next read tells.
 #[inline]
-fn past_reset(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+fn past_reset<T>(mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     match read() {
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => read(),
         read => read,

@@ -1,27 +1,26 @@
-//! System calls: making sockets, naming them, and sending and receiving without SIGPIPE.
+//! System calls: making sockets, naming, connecting and asking them.
 #![allow(unsafe_code)]
 
 pub(crate) mod fds;
+mod transfer;
 
-use std::io::{self, IoSlice};
+pub(crate) use transfer::{BATCH, hang_up, is_over, recv, send, send_packets, shutdown};
+
+use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use ipc_core::stream::Mode;
 use nix::errno::Errno;
 use nix::sys::socket::{
-    self, AddressFamily, Backlog, MsgFlags, Shutdown, SockFlag, SockType, SockaddrLike,
-    SockaddrStorage, UnixAddr, sockopt,
+    self, AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr,
+    sockopt,
 };
 use nix::sys::stat;
 use nix::sys::time::{TimeVal, TimeValLike};
 
 use crate::{Address, Credentials, Kind, Wait};
-
-/// Packets that one `sendmmsg` takes.
-pub(crate) const BATCH: usize = 32;
 
 /// Two connected unix sockets, closed on exec.  socketpair(2)
 pub(crate) fn pair(kind: Kind) -> io::Result<(OwnedFd, OwnedFd)> {
@@ -168,7 +167,7 @@ fn to_std(name: &SockaddrStorage) -> io::Result<SocketAddr> {
 }
 
 /// Who is at the other end of a unix socket.  unix(7), `SO_PEERCRED`
-pub(crate) fn credentials(fd: &OwnedFd) -> io::Result<Credentials> {
+pub(crate) fn credentials(fd: &impl AsFd) -> io::Result<Credentials> {
     let found = socket::getsockopt(fd, sockopt::PeerCredentials)?;
     // A socket that was never connected has nobody at its other end.
     if found.uid() == libc::uid_t::MAX {
@@ -182,7 +181,7 @@ pub(crate) fn credentials(fd: &OwnedFd) -> io::Result<Credentials> {
 }
 
 /// A pidfd of the process at the other end of a unix socket.  `SO_PEERPIDFD`, Linux 6.5
-pub(crate) fn pidfd(fd: &OwnedFd) -> io::Result<OwnedFd> {
+pub(crate) fn pidfd(fd: &impl AsFd) -> io::Result<OwnedFd> {
     Ok(socket::getsockopt(fd, sockopt::PeerPidfd)?)
 }
 
@@ -220,81 +219,3 @@ pub(crate) fn set_recv_buffer(fd: &OwnedFd, bytes: usize) -> io::Result<()> {
 
 /// The kernel doubles an `int`.
 const ASKED: usize = (libc::c_int::MAX / 2) as usize;
-
-/// Ends the sending direction.  shutdown(2)
-pub(crate) fn shutdown(fd: &OwnedFd) -> io::Result<()> {
-    Ok(socket::shutdown(fd.as_raw_fd(), Shutdown::Write)?)
-}
-
-/// Ends both directions.  shutdown(2)
-pub(crate) fn hang_up(fd: &OwnedFd) -> io::Result<()> {
-    Ok(socket::shutdown(fd.as_raw_fd(), Shutdown::Both)?)
-}
-
-/// Receives what is there of a stream; 0 is the end.  recv(2)
-#[inline]
-pub(crate) fn recv(fd: &OwnedFd, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
-    Ok(socket::recv(fd.as_raw_fd(), buf, flags(mode))?)
-}
-
-/// Receives a packet, and returns its whole length even if `buf` is shorter; 0 is the end, or an
-/// empty packet.  recv(2), `MSG_TRUNC`
-#[inline]
-pub(crate) fn recv_packet(fd: &OwnedFd, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
-    let flags = flags(mode) | MsgFlags::MSG_TRUNC;
-    Ok(socket::recv(fd.as_raw_fd(), buf, flags)?)
-}
-
-/// Sends what fits: a part of a stream, or a packet as a whole.  send(2), sendmsg(2)
-#[inline]
-pub(crate) fn send(fd: &OwnedFd, bufs: &[IoSlice<'_>], mode: Mode) -> io::Result<usize> {
-    let fd = fd.as_raw_fd();
-    Ok(match bufs {
-        [one] => socket::send(fd, one, flags(mode))?,
-        _ => socket::sendmsg::<UnixAddr>(fd, bufs, &[], flags(mode), None)?,
-    })
-}
-
-/// Sends up to [`BATCH`] packets, and returns how many were taken.  sendmmsg(2)
-pub(crate) fn send_packets(fd: &OwnedFd, packets: &[&[u8]], mode: Mode) -> io::Result<usize> {
-    // SAFETY: all zeroes are valid for these plain C structures: no name, no buffers, no control.
-    let mut bufs: [libc::iovec; BATCH] = unsafe { std::mem::zeroed() };
-    // SAFETY: as above.
-    let mut msgs: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
-    let count = packets.len().min(BATCH);
-    for ((packet, buf), msg) in packets.iter().zip(&mut bufs).zip(&mut msgs) {
-        buf.iov_base = packet.as_ptr().cast_mut().cast();
-        buf.iov_len = packet.len();
-        msg.msg_hdr.msg_iov = buf;
-        msg.msg_hdr.msg_iovlen = 1;
-    }
-    // SAFETY: the first `count` headers point to one buffer each, and the buffers to packets; all
-    // live through the call, which only reads the packets.
-    let sent = unsafe {
-        libc::sendmmsg(
-            fd.as_raw_fd(),
-            msgs.as_mut_ptr(),
-            u32::try_from(count).unwrap_or(0),
-            flags(mode).bits() as _,
-        )
-    };
-    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
-}
-
-/// Whether the peer will send nothing more.  poll(2), `POLLRDHUP`
-pub(crate) fn is_over(fd: &OwnedFd) -> bool {
-    let mut fds = libc::pollfd {
-        fd: fd.as_raw_fd(),
-        events: libc::POLLRDHUP,
-        revents: 0,
-    };
-    // SAFETY: one valid entry, and no wait.
-    unsafe { libc::poll(&raw mut fds, 1, 0) > 0 }
-}
-
-fn flags(mode: Mode) -> MsgFlags {
-    match mode {
-        Mode::Now => MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL,
-        Mode::Block => MsgFlags::MSG_NOSIGNAL,
-    }
-}

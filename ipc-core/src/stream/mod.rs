@@ -46,7 +46,8 @@ pub enum Mode {
 
 /// A descriptor that bytes are read from.
 pub trait Source: AsFd + Send + Sync + 'static {
-    /// Reads what is there; 0 is the end of the stream.
+    /// Reads what is there; 0 is the end of the stream. `InvalidData` poisons the receiver, for the
+    /// reason that its text gives: then nothing is read any more.
     fn read(&self, buf: &mut [u8], mode: Mode) -> io::Result<usize>;
 
     /// What it is, for errors: `FIFO /run/app/in`.

@@ -257,6 +257,10 @@ impl<R: Source> Inflow<R> {
                         self.end = Some(self.end_of_stream());
                         return Err(self.ended());
                     }
+                    io::ErrorKind::InvalidData => {
+                        self.end = Some(End::Malformed(error.to_string().into()));
+                        return Err(self.ended());
+                    }
                     _ => return Err(Error::os("read", self.input.io.object(), error)),
                 },
             }

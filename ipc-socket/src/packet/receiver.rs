@@ -1,6 +1,7 @@
 //! The half that receives packets.
 
 use std::fmt;
+use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 
@@ -114,9 +115,15 @@ impl Packet {
     /// Takes the next packet; `None` if there is none.
     #[inline]
     fn receive(&mut self, socket: &Socket, mode: Mode) -> Result<Option<()>> {
-        let received = uninterrupted(|| socket.recv_packet(&mut self.bytes, mode))
-            .map_err(|error| socket.error("recv", error))?;
-        let Some(len) = received else { return Ok(None) };
+        let len = match uninterrupted(|| socket.receive(&mut self.bytes, mode)) {
+            Ok(Some(len)) => len,
+            Ok(None) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                self.end = Some(End::Malformed(error.to_string().into()));
+                return self.check_end(socket).map(|()| None);
+            }
+            Err(error) => return Err(socket.error("recvmsg", error)),
+        };
         let header = self.bytes.first_chunk().copied().unwrap_or_default();
         if len < HEADER_LEN || len > self.bytes.len() || header != frame::header(len - HEADER_LEN) {
             self.end = Some(self.no_message(socket, len));

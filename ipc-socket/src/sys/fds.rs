@@ -6,9 +6,9 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use ipc_core::stream::Mode;
-use nix::sys::socket::{self, ControlMessage, UnixAddr};
+use nix::sys::socket::{self, ControlMessage, MsgFlags, UnixAddr};
 
-use super::flags;
+use super::transfer::{flags, whole_length};
 use crate::Kind;
 use crate::fds::MOST;
 
@@ -36,8 +36,20 @@ pub(crate) fn send(
     Ok(sent)
 }
 
-/// Receives as [`recv`](super::recv) and [`recv_packet`](super::recv_packet) do, and up to `max`
-/// descriptors, closed on exec.  recvmsg(2)
+/// Receives as [`recv`](super::recv) does; true if something came with
+/// it that nobody asked for, which the kernel has closed.  recvmsg(2), `MSG_CTRUNC`
+#[inline]
+pub(crate) fn recv_without(
+    fd: &OwnedFd,
+    buf: &mut [u8],
+    kind: Kind,
+    mode: Mode,
+) -> io::Result<(usize, bool)> {
+    let (len, header) = recvmsg(fd, buf, &mut [], 0, kind, mode)?;
+    Ok((len, is_truncated(&header)))
+}
+
+/// Receives the same, and up to `max` descriptors, closed on exec.
 pub(crate) fn recv(
     fd: &OwnedFd,
     buf: &mut [u8],
@@ -46,6 +58,29 @@ pub(crate) fn recv(
     mode: Mode,
 ) -> io::Result<Received> {
     let mut control: Control = [0; 2 + MOST / 2];
+    // Not `CMSG_SPACE`, whose padding has room for another descriptor.
+    // SAFETY: it only computes.
+    let room = unsafe { libc::CMSG_LEN(bytes(max.min(MOST))) };
+    let (len, header) = recvmsg(fd, buf, &mut control, room as usize, kind, mode)?;
+    Ok(Received {
+        len,
+        fds: descriptors(&header),
+        truncated: is_truncated(&header),
+    })
+}
+
+/// Receives with the first `room` bytes of `control` for control messages. The header that is
+/// returned points there.
+#[inline]
+fn recvmsg(
+    fd: &OwnedFd,
+    buf: &mut [u8],
+    control: &mut [u64],
+    room: usize,
+    kind: Kind,
+    mode: Mode,
+) -> io::Result<(usize, libc::msghdr)> {
+    assert!(room <= size_of_val(control));
     let mut part = libc::iovec {
         iov_base: buf.as_mut_ptr().cast(),
         iov_len: buf.len(),
@@ -54,28 +89,20 @@ pub(crate) fn recv(
     let mut header: libc::msghdr = unsafe { mem::zeroed() };
     header.msg_iov = &raw mut part;
     header.msg_iovlen = 1;
-    if max > 0 {
+    if room > 0 {
         header.msg_control = control.as_mut_ptr().cast();
-        // Not `CMSG_SPACE`, whose padding has room for another descriptor.
-        // SAFETY: it only computes.
-        let room = unsafe { libc::CMSG_LEN(bytes(max.min(MOST))) };
         header.msg_controllen = room as _;
     }
-    // On a stream `MSG_TRUNC` would throw the bytes away.
-    let extra = match kind {
-        Kind::Seqpacket => libc::MSG_TRUNC,
-        Kind::Unix | Kind::Tcp => 0,
-    };
-    let flags = flags(mode).bits() | libc::MSG_CMSG_CLOEXEC | extra;
+    let flags = flags(mode) | whole_length(kind) | MsgFlags::MSG_CMSG_CLOEXEC;
     // SAFETY: the header points to one buffer and to room for control messages of the lengths that
     // it says; all live through the call.
-    let len = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, flags) };
+    let len = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, flags.bits()) };
     let len = usize::try_from(len).map_err(|_| io::Error::last_os_error())?;
-    Ok(Received {
-        len,
-        fds: descriptors(&header),
-        truncated: header.msg_flags & libc::MSG_CTRUNC != 0,
-    })
+    Ok((len, header))
+}
+
+fn is_truncated(header: &libc::msghdr) -> bool {
+    header.msg_flags & libc::MSG_CTRUNC != 0
 }
 
 /// The descriptors that a call of recvmsg(2) has made.  cmsg(3)
