@@ -1,7 +1,7 @@
-//! The kill suite: what an end does when its peer is killed or stopped.
+//! The kill suite: what an end does when its peer is killed or stopped, and when both are interrupted.
 //!
-//! `KILLS` in the environment is the number of trials of each kind (20 unless given). Given, it also
-//! turns the promised time into an assertion; otherwise only a hang fails.
+//! The environment says how much of each: `KILLS` (20 unless given), `STOPS`, `STORM` in messages,
+//! `CYCLES`. Given, it also turns the promised time into an assertion; otherwise only a hang fails.
 
 use std::any::Any;
 use std::os::unix::net::UnixDatagram;
@@ -12,26 +12,30 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::Case;
-use crate::{Channel, Error, Inherit, Result};
+use crate::{Channel, Error, Inherit, Result, Wait};
 
 /// How many trials, where the environment says nothing.
 const KILLS: u32 = 20;
 /// The time within which a death is noticed.
 const PROMISED: Duration = Duration::from_millis(100);
+/// How long the survivor of a silent death waits: what was sent is there.
+const AFTERMATH: Duration = Duration::from_millis(1);
 /// The time after which something hangs.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// A deadline that is to pass.
-const SHORT: Duration = Duration::from_millis(5);
+pub(super) const SHORT: Duration = Duration::from_millis(5);
 
 /// Expands to the `main` of a mechanism's `tests/kill.rs`: the kill suite over a constructor of
 /// pairs. The crate has `ipc-process` among its dev-dependencies.
+///
+/// A mechanism that tells nobody of a death is `silent`: its survivors wait with a deadline.
 ///
 /// ```ignore
 /// ipc_core::kills! { pair: || ipc_pipe::pair().unwrap() }
 /// ```
 #[macro_export]
 macro_rules! kills {
-    (pair: $pair:expr $(,)?) => {
+    (pair: $pair:expr $(, silent: $silent:literal)? $(,)?) => {
         fn main() -> ::std::process::ExitCode {
             fn fork<C: $crate::Inherit>(
                 ours: Vec<C>,
@@ -41,7 +45,8 @@ macro_rules! kills {
                 let (child, ours) = ::ipc_process::fork((ours, theirs), run).expect("fork");
                 (child.pid(), Box::new(child), ours)
             }
-            $crate::conformance::run($crate::conformance::kill::cases($pair, fork))
+            let silent = [$($silent)?].contains(&true);
+            $crate::conformance::run($crate::conformance::kill::cases($pair, fork, silent))
         }
     };
 }
@@ -51,44 +56,51 @@ macro_rules! kills {
 pub type Fork<C> = fn(Vec<C>, C, Box<dyn FnOnce(C)>) -> (u32, Box<dyn Any>, Vec<C>);
 
 /// The suite, over a constructor of pairs; see [`kills!`](crate::kills).
-pub fn cases<C: Channel + Inherit + 'static>(pair: fn() -> (C, C), fork: Fork<C>) -> Vec<Case> {
-    let suite = Suite { pair, fork };
-    vec![
-        Case::new("a_peer_killed_while_we_receive_is_gone", move || {
-            suite.kill_while_blocked(|_| {}, |end| end.recv().map(drop));
-        }),
-        Case::new("a_peer_killed_while_we_send_is_gone", move || {
-            // TCP finds more room for a while after it was full.
-            suite.kill_while_blocked(fill, |end| {
-                loop {
-                    end.send(&[1; 100])?;
-                }
-            });
-        }),
-        Case::new(
+pub fn cases<C: Channel + Inherit + 'static>(
+    pair: fn() -> (C, C),
+    fork: Fork<C>,
+    silent: bool,
+) -> Vec<Case> {
+    let suite = Suite { pair, fork, silent };
+    let case = |name, run: fn(Suite<C>)| Case::new(name, move || run(suite));
+    let mut cases = vec![
+        case(
             "a_peer_killed_in_mid_message_sent_it_whole_or_not",
-            move || {
-                suite.kill_in_mid_message();
-            },
+            Suite::kill_in_mid_message,
         ),
-        Case::new("a_sender_killed_at_random_sent_whole_messages", move || {
-            suite.kill_senders();
-        }),
-        Case::new("a_receiver_killed_at_random_is_gone", move || {
-            suite.kill_receivers();
-        }),
-        Case::new("a_stopped_peer_is_a_timeout_and_loses_nothing", move || {
-            suite.stop_and_continue();
-        }),
-        Case::new("each_of_three_children_meets_its_own_end", move || {
-            suite.three_children();
-        }),
-    ]
+        case(
+            "a_sender_killed_at_random_sent_whole_messages",
+            Suite::kill_senders,
+        ),
+        case("a_receiver_killed_at_random_is_gone", Suite::kill_receivers),
+        case(
+            "a_stopped_peer_is_a_timeout_and_loses_nothing",
+            Suite::stop_and_continue,
+        ),
+        case("a_storm_of_signals_loses_nothing", Suite::storm),
+        case("killed_children_leave_nothing", Suite::cycles),
+    ];
+    if !silent {
+        cases.extend([
+            case(
+                "a_peer_killed_while_we_receive_is_gone",
+                Suite::kill_receiving,
+            ),
+            case("a_peer_killed_while_we_send_is_gone", Suite::kill_sending),
+            case(
+                "each_of_three_children_meets_its_own_end",
+                Suite::three_children,
+            ),
+        ]);
+    }
+    cases
 }
 
 pub(super) struct Suite<C> {
     pub(super) pair: fn() -> (C, C),
     fork: Fork<C>,
+    /// A death is a deadline that passes.
+    pub(super) silent: bool,
 }
 
 impl<C> Clone for Suite<C> {
@@ -100,13 +112,22 @@ impl<C> Clone for Suite<C> {
 impl<C> Copy for Suite<C> {}
 
 impl<C: Channel + Inherit + 'static> Suite<C> {
+    fn kill_receiving(self) {
+        self.kill_while_blocked(|_| {}, |end| end.recv().map(drop));
+    }
+
+    fn kill_sending(self) {
+        // TCP finds more room for a while after it was full.
+        self.kill_while_blocked(fill, |end| {
+            loop {
+                end.send(&[1; 100])?;
+            }
+        });
+    }
+
     /// A survivor sleeps in `call`, its peer is killed, and the survivor says how `call` ended.
     fn kill_while_blocked(self, prepare: fn(&mut C), call: fn(&mut C) -> Result<()>) {
-        let limit = if env::var_os("KILLS").is_some() {
-            PROMISED
-        } else {
-            PATIENCE
-        };
+        let limit = given("KILLS").map_or(PATIENCE, |_| PROMISED);
         let mut slowest = Duration::ZERO;
         for _ in 0..trials() {
             let (said, hears) = talk();
@@ -138,35 +159,6 @@ impl<C: Channel + Inherit + 'static> Suite<C> {
         );
     }
 
-    /// An echo is stopped and continued: deadlines hold, and every message comes back, in order.
-    fn stop_and_continue(self) {
-        let (a, b) = (self.pair)();
-        let (peer, mut a) = self.fork(vec![a], b, |mut end| echo(&mut end));
-        let end = &mut a[0];
-        for _ in 0..trials() {
-            end.send(b"hello").unwrap();
-            assert_eq!(end.recv().unwrap(), b"hello");
-            peer.signal(Signal::SIGSTOP);
-            peer.until('T');
-            let received = end.recv_timeout(SHORT).map(<[u8]>::len);
-            assert!(matches!(received, Err(Error::TimedOut)), "{received:?}");
-            let mut sent = 0;
-            let full = loop {
-                match end.send_timeout(&numbered(sent), SHORT) {
-                    Ok(()) => sent += 1,
-                    Err(error) => break error,
-                }
-            };
-            assert!(matches!(full, Error::TimedOut), "{full}");
-            peer.signal(Signal::SIGCONT);
-            for number in 0..sent {
-                assert_eq!(end.recv().unwrap(), numbered(number));
-            }
-            let more = end.try_recv().map(<[u8]>::len);
-            assert!(matches!(more, Err(Error::WouldBlock)), "{more:?}");
-        }
-    }
-
     /// Children that were forked later hold no copy of the ends to those forked before.
     fn three_children(self) {
         let (says, hears) = talk();
@@ -190,6 +182,25 @@ impl<C: Channel + Inherit + 'static> Suite<C> {
             }
         }
         drop(children);
+    }
+
+    /// How a survivor waits for the end of what a dead peer sent: for ever on `even` occasions.
+    pub(super) fn patience(self, even: bool) -> Wait {
+        match (self.silent, even) {
+            (true, _) => AFTERMATH.into(),
+            (false, true) => Wait::Forever,
+            (false, false) => PATIENCE.into(),
+        }
+    }
+
+    /// Fails unless this is how a survivor is told that nothing more comes, or that it can send no more.
+    #[track_caller]
+    pub(super) fn expect_end(self, end: &Error) {
+        match end {
+            Error::Disconnected if !self.silent => {}
+            Error::TimedOut if self.silent => {}
+            end => panic!("{end}"),
+        }
     }
 
     pub(super) fn fork(
@@ -234,8 +245,13 @@ impl Peer {
 }
 
 pub(super) fn trials() -> u32 {
-    let given = env::var("KILLS").ok();
-    given.map_or(KILLS, |text| text.parse().expect("KILLS is a number"))
+    given("KILLS").unwrap_or(KILLS)
+}
+
+/// The number that the environment gives.
+pub(super) fn given(variable: &str) -> Option<u32> {
+    let text = env::var(variable).ok()?;
+    Some(text.parse().expect("a number"))
 }
 
 /// Sends until nothing more fits.
@@ -244,7 +260,7 @@ fn fill<C: Channel>(end: &mut C) {
 }
 
 /// Sends back what it receives, until the peer is gone.
-fn echo<C: Channel>(end: &mut C) {
+pub(super) fn echo<C: Channel>(end: &mut C) {
     let (tx, rx) = end.halves();
     let error = loop {
         match rx.recv() {
@@ -253,12 +269,6 @@ fn echo<C: Channel>(end: &mut C) {
         }
     };
     assert!(matches!(error, Error::Disconnected), "{error}");
-}
-
-fn numbered(number: u32) -> [u8; 1000] {
-    let mut message = [0; 1000];
-    message[..4].copy_from_slice(&number.to_ne_bytes());
-    message
 }
 
 fn outcome(result: &Result<()>) -> String {

@@ -50,18 +50,19 @@ impl<C: Channel + Inherit + 'static> Suite<C> {
             assert_eq!(hear(&hears), "sending");
             victim.until('S');
             victim.signal(Signal::SIGKILL);
+            drop(victim);
             let end = &mut a[0];
             let large = vec![7; end.max_len().min(LARGE)];
             assert_eq!(end.recv().unwrap(), b"whole");
             let end = loop {
-                match end.recv() {
-                    Ok(message) => assert!(message == large, "a part of a message"),
+                match end.recv_wait(self.patience(true)) {
+                    Ok(()) => assert!(end.message() == large, "a part of a message"),
                     Err(error) => break error,
                 }
             };
             match end {
                 Error::Malformed { .. } => cut += 1,
-                end => assert!(matches!(end, Error::Disconnected), "{end}"),
+                end => self.expect_end(&end),
             }
         }
         println!(
@@ -110,17 +111,16 @@ impl<C: Channel + Inherit + 'static> Suite<C> {
             }
             victim.signal(Signal::SIGKILL);
             drop(victim);
-            let wait = match tally.kills % 2 {
-                0 => Wait::Forever,
-                _ => PATIENCE.into(),
-            };
+            let even = tally.kills % 2 == 0;
             let end = loop {
-                if let Err(error) = receive(wait) {
+                if let Err(error) = receive(self.patience(even)) {
                     break error;
                 }
             };
             let cut = matches!(end, Error::Malformed { .. });
-            assert!(cut || matches!(end, Error::Disconnected), "{end}");
+            if !cut {
+                self.expect_end(&end);
+            }
             let (begun, ended) = marks.read();
             assert!(
                 [ended, begun].contains(&received),
@@ -161,32 +161,30 @@ impl<C: Channel + Inherit + 'static> Suite<C> {
             });
             let mut count = 0;
             let mut messages = Messages::new(a[0].max_len());
-            let mut send = |end: &mut C| {
-                let message = messages.number(count);
-                match tally.kills % 2 {
-                    0 => end.send(message)?,
-                    _ => end.send_timeout(message, PATIENCE)?,
-                }
+            let mut send = |wait: Wait| {
+                a[0].send_wait(messages.number(count), wait)?;
                 count += 1;
                 Result::Ok(())
             };
             while marks.read().1 == 0 {
-                send(&mut a[0]).unwrap();
+                send(PATIENCE.into()).unwrap();
             }
             let death = Instant::now() + random.life();
             while Instant::now() < death {
-                send(&mut a[0]).unwrap();
+                send(PATIENCE.into()).unwrap();
             }
             victim.signal(Signal::SIGKILL);
             drop(victim);
-            let end = (0..UNNOTICED).find_map(|_| send(&mut a[0]).err());
-            assert!(matches!(end, Some(Error::Disconnected)), "{end:?}");
+            let wait = self.patience(tally.kills % 2 == 0);
+            let end = (0..UNNOTICED).find_map(|_| send(wait).err());
+            self.expect_end(&end.expect("it sends to nobody for ever"));
             let (begun, ended) = marks.read();
             assert!(begun <= count + 1, "received {begun} of {count}");
             tally.kills += 1;
             tally.landed += u32::from(begun != ended);
         }
-        println!("receivers: {tally:?}, 0 bad");
+        let Tally { kills, landed, .. } = tally;
+        println!("receivers: {kills} kills, {landed} landed, 0 bad");
     }
 }
 
@@ -199,19 +197,23 @@ impl Tally {
 }
 
 /// Numbered messages of several lengths, in a buffer each.
-struct Messages(Vec<Vec<u8>>);
+pub(super) struct Messages(Vec<Vec<u8>>);
 
 impl Messages {
-    fn new(max_len: usize) -> Self {
+    pub(super) fn new(max_len: usize) -> Self {
         let fill =
             |(byte, &len): (usize, &usize)| vec![byte.to_le_bytes()[0] + 1; len.min(max_len)];
         Messages(LENGTHS.iter().enumerate().map(fill).collect())
     }
 
-    /// The number stands at both ends of a message.
     fn number(&mut self, number: u64) -> &[u8] {
         let count = self.0.len() as u64;
-        let message = &mut self.0[usize::try_from(number % count).expect("a few")];
+        self.of_length(usize::try_from(number % count).expect("a few"), number)
+    }
+
+    /// The message of the length `LENGTHS[at]`; the number stands at both its ends.
+    pub(super) fn of_length(&mut self, at: usize, number: u64) -> &[u8] {
+        let message = &mut self.0[at];
         let bytes = number.to_le_bytes();
         let ends = message.len().min(8);
         let last = message.len() - ends;

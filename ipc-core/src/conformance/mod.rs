@@ -5,21 +5,27 @@
 //! passes is a sibling. [`conformance!`](crate::conformance!) makes a test binary of the suite, and
 //! [`mod@reference`] is the plainest channel that passes it.
 
+mod cycles;
 mod deadlines;
+mod descriptors;
 mod isolated;
 pub mod kill;
 mod landed;
 mod messages;
+mod overrun;
 mod peers;
 mod readiness;
 pub mod reference;
 mod resources;
+mod stopped;
+mod storm;
 mod support;
 mod sys;
 mod tails;
 
 use std::fmt::Debug;
 
+pub use descriptors::{descriptors, expect_close_on_exec};
 pub use isolated::{Case, run, skip};
 pub use sys::{CountingAllocator, allocations, take_largest_allocation};
 

@@ -1,8 +1,6 @@
 //! Clauses 6, 7 and 8: no allocation per message, drop never waits, nothing leaks.
 
-use std::collections::BTreeSet;
-use std::fs;
-
+use super::descriptors::{descriptors, expect_close_on_exec, mappings};
 use super::support::{MOMENT, expect, large_len};
 use super::{Half, allocations};
 use crate::{Channel, Error, Receiver, Sender, Wait};
@@ -136,39 +134,4 @@ fn expect_nothing_left(cycle: impl Fn()) {
     );
     let more = mappings().saturating_sub(before.1);
     assert!(more < 20, "{more} more mappings after 200 cycles"); // the heap may have grown
-}
-
-/// This process's open descriptors.  `proc_pid_fd(5)`
-fn descriptors() -> BTreeSet<String> {
-    let entries = fs::read_dir("/proc/self/fd").unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let names: BTreeSet<String> = names.collect();
-    // The one that listed them is closed by now.
-    names
-        .into_iter()
-        .filter(|name| fs::symlink_metadata(format!("/proc/self/fd/{name}")).is_ok())
-        .collect()
-}
-
-/// The number of this process's memory mappings.  `proc_pid_maps(5)`
-fn mappings() -> usize {
-    fs::read_to_string("/proc/self/maps")
-        .unwrap()
-        .lines()
-        .count()
-}
-
-/// Checks the descriptors that are not in `before`.  `proc_pid_fdinfo(5)`
-fn expect_close_on_exec(before: &BTreeSet<String>) {
-    for fd in descriptors().difference(before) {
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap();
-        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
-        let flags = i32::from_str_radix(flags.unwrap().trim(), 8).unwrap();
-        let target = fs::read_link(format!("/proc/self/fd/{fd}")).unwrap();
-        assert!(
-            flags & libc::O_CLOEXEC != 0,
-            "{} is inherited over exec",
-            target.display()
-        );
-    }
 }
