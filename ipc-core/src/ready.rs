@@ -1,6 +1,6 @@
 //! Waiting for several at once: [`Ready`], and the blocking [`Select`].
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::{Result, Wait, sys};
 
@@ -158,3 +158,22 @@ impl std::fmt::Debug for Select {
             .finish_non_exhaustive()
     }
 }
+
+/// The pipes of the standard library to a child's standard streams.
+macro_rules! ready_pipe {
+    ($pipe:ident, $interest:ident) => {
+        impl Ready for std::process::$pipe {
+            fn fd(&self) -> (BorrowedFd<'_>, Interest) {
+                (self.as_fd(), Interest::$interest)
+            }
+
+            fn arm(&mut self) -> Result<bool> {
+                Ok(false)
+            }
+        }
+    };
+}
+
+ready_pipe!(ChildStdin, Write);
+ready_pipe!(ChildStdout, Read);
+ready_pipe!(ChildStderr, Read);

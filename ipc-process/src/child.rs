@@ -1,7 +1,7 @@
 //! A forked child: waiting for it, signalling it, ending it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::{self, ExitStatus};
+use std::process::{self, ChildStderr, ChildStdin, ChildStdout, ExitStatus};
 use std::time::Duration;
 
 use ipc_core::{Interest, Ready, Wait};
@@ -20,6 +20,12 @@ use crate::{Error, Result, sys};
 /// it there does nothing.
 #[derive(Debug)]
 pub struct Child {
+    /// The pipe to its stdin, if it has one: drop it, and the child meets the end of its input.
+    pub stdin: Option<ChildStdin>,
+    /// The pipe from its stdout, if it has one.
+    pub stdout: Option<ChildStdout>,
+    /// The pipe from its stderr, if it has one.
+    pub stderr: Option<ChildStderr>,
     pid: Pid,
     pidfd: OwnedFd,
     /// The process that may wait for it.
@@ -37,6 +43,9 @@ enum State {
 impl Child {
     pub(crate) fn new(pid: Pid, pidfd: OwnedFd) -> Self {
         Child {
+            stdin: None,
+            stdout: None,
+            stderr: None,
             pid,
             pidfd,
             parent: process::id(),
@@ -44,12 +53,36 @@ impl Child {
         }
     }
 
-    /// Waits until the child ends, and says how it did. Further calls say the same.  waitid(2)
+    /// A child of this process that was made in another way: by clone(2), say, or by somebody for
+    /// this process with `CLONE_PARENT`. Nobody may have waited for it yet, or the number may be
+    /// another process's.
+    ///
+    /// # Errors
+    ///
+    /// [`Unknown`](Error::Unknown) if there is no such child.
+    pub fn adopt(pid: u32) -> Result<Self> {
+        let unknown = || Error::Unknown { pid };
+        let number = i32::try_from(pid).ok().filter(|&number| number > 0);
+        let number = number.ok_or_else(unknown)?;
+        let pidfd = match sys::pidfd_open(Pid::from_raw(number)) {
+            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => return Err(unknown()),
+            pidfd => pidfd.map_err(|e| Error::os("pidfd_open", format!("child {pid}"), e))?,
+        };
+        match sys::waitid(pidfd.as_fd(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) {
+            Err(e) if e.raw_os_error() == Some(libc::ECHILD) => Err(unknown()),
+            Err(e) => Err(Error::os("waitid", format!("child {pid}"), e)),
+            Ok(_) => Ok(Child::new(Pid::from_raw(number), pidfd)),
+        }
+    }
+
+    /// Waits until the child ends, and says how it did. Further calls say the same. Its stdin, if
+    /// that is a pipe, is closed first.  waitid(2)
     ///
     /// # Errors
     ///
     /// [`Unknown`](Error::Unknown) if the child's status went elsewhere: SIGCHLD is ignored, say.
     pub fn wait(&mut self) -> Result<ExitStatus> {
+        drop(self.stdin.take());
         loop {
             if let Some(status) = self.reap(0)? {
                 return Ok(status);
@@ -118,6 +151,33 @@ impl Child {
         self.signal(libc::SIGKILL)
     }
 
+    /// Stops the child with SIGSTOP, and returns when it stands still, or has ended. It stays until
+    /// [`resume`](Child::resume), or SIGKILL.
+    ///
+    /// # Errors
+    ///
+    /// As [`signal`](Child::signal) and [`wait`](Child::wait).
+    pub fn stop(&mut self) -> Result<()> {
+        self.signal(libc::SIGSTOP)?;
+        // The status is left where it is: for the next stop, and for the last wait.
+        let flags = libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT;
+        match self.state {
+            State::Ended(_) => Ok(()),
+            _ => sys::waitid(self.pidfd.as_fd(), flags)
+                .map(drop)
+                .map_err(|e| self.error("waitid", e)),
+        }
+    }
+
+    /// Lets a child go on that was stopped, with SIGCONT. One that runs goes on running.
+    ///
+    /// # Errors
+    ///
+    /// As [`signal`](Child::signal).
+    pub fn resume(&self) -> Result<()> {
+        self.signal(libc::SIGCONT)
+    }
+
     /// Sends the child a signal, such as `libc::SIGTERM`. One that has ended already is no error.
     ///
     /// # Errors
@@ -132,11 +192,16 @@ impl Child {
         }
     }
 
+    /// Whether nobody has been told yet how it ended.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !matches!(self.state, State::Ended(_))
+    }
+
     fn reap(&mut self, flags: i32) -> Result<Option<ExitStatus>> {
         if let State::Ended(status) = self.state {
             return Ok(Some(status));
         }
-        match sys::waitid(self.pidfd.as_fd(), flags) {
+        match sys::waitid(self.pidfd.as_fd(), libc::WEXITED | flags) {
             Ok(status) => {
                 self.state = status.map_or(self.state, State::Ended);
                 Ok(status)
@@ -148,7 +213,7 @@ impl Child {
         }
     }
 
-    fn error(&self, call: &'static str, source: impl Into<std::io::Error>) -> Error {
+    pub(crate) fn error(&self, call: &'static str, source: impl Into<std::io::Error>) -> Error {
         Error::os(call, format!("child {}", self.pid), source)
     }
 }

@@ -12,6 +12,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// so that `unwrap` and a failing `main` are readable.
 #[non_exhaustive]
 pub enum Error {
+    /// A channel's end could not be taken apart, put together again, or waited for.
+    End(ipc_core::Error),
     /// The child ended, and not with success.
     Failed {
         /// Its process id, as it was.
@@ -19,6 +21,8 @@ pub enum Error {
         /// How it ended.
         status: ExitStatus,
     },
+    /// This program was not started by [`run`](crate::run), or its ends have been taken already.
+    Nothing,
     /// A system call failed.
     Os {
         /// The call, by its man page: `fork`.
@@ -32,6 +36,11 @@ pub enum Error {
     Threaded {
         /// How many there are.
         threads: usize,
+    },
+    /// The function is not among those that `entries!` names at the top of `main`.
+    Unregistered {
+        /// The function, with its path.
+        entry: &'static str,
     },
     /// The child is gone, and how it ended is not known: the kernel threw its status away because
     /// SIGCHLD is ignored, somebody else waited for it, or this process is not the one that forked
@@ -58,10 +67,12 @@ impl Error {
     /// The [`io::ErrorKind`] nearest in meaning.
     pub fn kind(&self) -> io::ErrorKind {
         match self {
+            Error::End(error) => error.kind(),
             Error::Failed { .. } => io::ErrorKind::Other,
             Error::Os { source, .. } => source.kind(),
             Error::Threaded { .. } => io::ErrorKind::Unsupported,
-            Error::Unknown { .. } => io::ErrorKind::NotFound,
+            Error::Nothing | Error::Unknown { .. } => io::ErrorKind::NotFound,
+            Error::Unregistered { .. } => io::ErrorKind::InvalidInput,
         }
     }
 }
@@ -69,6 +80,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Error::End(error) => error.fmt(f),
             Error::Failed { pid, status } => {
                 write!(f, "child {pid} failed with {status}")?;
                 match status.code() {
@@ -76,6 +88,10 @@ impl fmt::Display for Error {
                     _ => Ok(()),
                 }
             }
+            Error::Nothing => f.write_str(
+                "no ends were handed to this program, or they have been taken: start it with \
+                 ipc_process::run, and call inherited() once",
+            ),
             Error::Os {
                 call,
                 object,
@@ -93,6 +109,11 @@ impl fmt::Display for Error {
                  wait took it, or another process forked it; leave SIGCHLD at its default and \
                  wait for children by their `Child` only"
             ),
+            Error::Unregistered { entry } => write!(
+                f,
+                "{entry} cannot be spawned, a new process would not find it: name it in \
+                 ipc_process::entries! {{ .. }} at the top of main, as a function"
+            ),
         }
     }
 }
@@ -106,9 +127,16 @@ impl fmt::Debug for Error {
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
+            Error::End(error) => Some(error),
             Error::Os { source, .. } => Some(source),
             _ => None,
         }
+    }
+}
+
+impl From<ipc_core::Error> for Error {
+    fn from(error: ipc_core::Error) -> Self {
+        Error::End(error)
     }
 }
 

@@ -11,8 +11,12 @@ use ipc_core::Inherit;
 use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
 
-use crate::{Child, Error, Result, siblings, sys};
+use crate::attributes::{Attributes, Report};
+use crate::stdio::Redirect;
+use crate::title::{set_name, threads};
+use crate::{Child, Error, ProcessOptions, Result, siblings, sys};
 
 /// Forks a child that runs `f` with `theirs` and ends; `ours` stays here.
 ///
@@ -45,40 +49,87 @@ where
     B: Inherit,
     R: Termination,
 {
-    refuse_threads()?;
-    let inherited = siblings::descriptors().map_err(|e| Error::os("open", "/proc/self/fd", e))?;
-    let (closed, open) = nix::unistd::pipe2(OFlag::O_CLOEXEC)
-        .map_err(|e| Error::os("pipe2", "a new child (limit: RLIMIT_NOFILE)", e))?;
-    let streams = streams(&theirs)?;
-    flush_streams();
-    let forked = sys::fork()
-        .map_err(|e| Error::os("fork", "this process (limits: RLIMIT_NPROC, pids.max)", e))?;
-    let Some(pid) = forked else {
-        drop((open, streams));
-        end_with(|| {
-            // Until the parent has the pidfd: if it gets none, nothing must have been done.
-            let _ = fs::File::from(closed).read_exact(&mut [0]);
-            close_all_but(&theirs, ours, inherited);
-            siblings::start_with(&theirs);
-            theirs.forked();
-            f(theirs)
-        })
-    };
-    drop(closed);
-    let pidfd = match sys::pidfd_open(pid) {
-        Ok(pidfd) => pidfd,
-        Err(error) => {
-            // It waits at the gate, so that the number is still its own.
-            let _ = kill(pid, Signal::SIGKILL);
-            while waitpid(pid, None) == Err(nix::Error::EINTR) {}
-            return Err(Error::os("pidfd_open", format!("child {pid}"), error));
+    ProcessOptions::new().fork((ours, theirs), f)
+}
+
+impl ProcessOptions {
+    /// [`fork`](crate::fork()) with these options.
+    ///
+    /// # Errors
+    ///
+    /// As there; and [`Os`](Error::Os) for an option that the kernel refuses.
+    pub fn fork<A, B, R>(
+        &self,
+        (ours, theirs): (A, B),
+        f: impl FnOnce(B) -> R,
+    ) -> Result<(Child, A)>
+    where
+        A: Inherit,
+        B: Inherit,
+        R: Termination,
+    {
+        refuse_threads()?;
+        let attributes = Attributes::new(self)?;
+        let redirect = self.redirect.then(Redirect::new).transpose()?;
+        let (report, heard) = Report::new()?;
+        let (closed, open) = nix::unistd::pipe2(OFlag::O_CLOEXEC)
+            .map_err(|e| Error::os("pipe2", "a new child (limit: RLIMIT_NOFILE)", e))?;
+        let inherited =
+            siblings::descriptors().map_err(|e| Error::os("open", "/proc/self/fd", e))?;
+        let streams = streams(&theirs)?;
+        flush_streams();
+        let forked = sys::fork()
+            .map_err(|e| Error::os("fork", "this process (limits: RLIMIT_NPROC, pids.max)", e))?;
+        let Some(pid) = forked else {
+            drop((open, streams, heard));
+            end_with(|| {
+                self.enter(redirect, &attributes, report);
+                // Until the parent has the pidfd: if it gets none, nothing must have been done.
+                let _ = fs::File::from(closed).read_exact(&mut [0]);
+                close_all_but(&theirs, ours, inherited);
+                siblings::start_with(&theirs);
+                theirs.forked();
+                f(theirs)
+            })
+        };
+        drop((closed, report));
+        let mut child = Child::new(pid, pidfd_of(pid)?);
+        if !attributes.is_plain() {
+            Report::hear(heard)?; // after an error the child is reaped here
         }
-    };
-    drop(open);
-    drop_silently(theirs, streams, pidfd.as_fd());
-    siblings::add(&ours);
-    ours.forked();
-    Ok((Child::new(pid, pidfd), ours))
+        drop(open);
+        drop_silently(theirs, streams, child.as_fd());
+        siblings::add(&ours);
+        ours.forked();
+        if let Some(redirect) = redirect {
+            redirect.give(&mut child);
+        }
+        Ok((child, ours))
+    }
+
+    /// In the child: makes of it what was asked for.
+    fn enter(&self, redirect: Option<Redirect>, attributes: &Attributes, report: Report) {
+        if let Some(redirect) = redirect {
+            redirect.enter();
+        }
+        if let Some(name) = &self.name {
+            let _ = set_name(name); // a child without its name is as good
+        }
+        if attributes.apply(&report).is_err() {
+            sys::exit_now(1);
+        }
+        drop(report); // its end is the parent's answer
+    }
+}
+
+/// The new child's pidfd; if there is none, the child ends.
+fn pidfd_of(pid: Pid) -> Result<OwnedFd> {
+    sys::pidfd_open(pid).map_err(|error| {
+        // It waits at the gate, so that the number is still its own.
+        let _ = kill(pid, Signal::SIGKILL);
+        while waitpid(pid, None) == Err(nix::Error::EINTR) {}
+        Error::os("pidfd_open", format!("child {pid}"), error)
+    })
 }
 
 /// Runs `f` as if it were `main`, and ends this process.
@@ -133,9 +184,8 @@ fn drop_silently(theirs: impl Inherit, streams: Vec<(RawFd, OwnedFd)>, deaf: Bor
 fn refuse_threads() -> Result<()> {
     // A thread that was joined is listed for an instant more.
     const PATIENCE: u32 = 50;
-    let count = || fs::read_dir("/proc/self/task").map(Iterator::count);
     for look in 0.. {
-        match count().map_err(|e| Error::os("open", "/proc/self/task", e))? {
+        match threads().map_err(|e| Error::os("open", "/proc/self/task", e))? {
             0 | 1 => break,
             _ if look < PATIENCE => thread::sleep(Duration::from_millis(1)),
             threads => return Err(Error::Threaded { threads }),
@@ -145,7 +195,7 @@ fn refuse_threads() -> Result<()> {
 }
 
 /// What is buffered would be written by both processes.
-fn flush_streams() {
+pub(crate) fn flush_streams() {
     // A stream that cannot be written is for its next writer to find out.
     let _ = io::stdout().flush();
     let _ = io::stderr().flush();
@@ -153,7 +203,7 @@ fn flush_streams() {
 }
 
 /// `ExitCode` tells its number only by comparison.
-fn number(code: ExitCode) -> u8 {
+pub(crate) fn number(code: ExitCode) -> u8 {
     (0..=u8::MAX)
         .find(|&number| code == ExitCode::from(number))
         .unwrap_or(1)

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ipc_core::Inherit;
@@ -37,11 +37,17 @@ pub(crate) fn descriptors() -> io::Result<Vec<RawFd>> {
 
 /// Adds an end to those that this process holds.
 pub(crate) fn add(end: &impl Inherit) {
+    end.fds(&mut |fd| add_fd(fd));
+}
+
+/// Adds a descriptor to those that this process holds.
+pub(crate) fn add_fd(fd: BorrowedFd<'_>) {
+    let Some(identity) = sys::identity(fd.as_raw_fd()) else {
+        return;
+    };
     let mut held = held();
-    for identity in numbers(end).into_iter().filter_map(sys::identity) {
-        if !held.contains(&identity) {
-            held.push(identity);
-        }
+    if !held.contains(&identity) {
+        held.push(identity);
     }
 }
 

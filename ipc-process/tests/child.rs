@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use ipc_core::{Select, Wait};
 use ipc_pipe::{Receiver, Sender};
-use ipc_process::{Child, Error, fork};
+use ipc_process::{Child, Error, fork, try_wait_any, wait_any, wait_any_timeout};
 use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -147,6 +147,81 @@ fn a_stopped_child_is_running() {
     assert!(nobody_is_left());
 }
 
+fn stop_returns_when_it_stands_still() {
+    let mut child = idle();
+    for _ in 0..100 {
+        child.stop().unwrap();
+        assert_eq!(stat_of(&child), Some('T'));
+        child.stop().unwrap(); // again
+        assert_eq!(child.try_wait().unwrap(), None);
+        child.resume().unwrap();
+        while stat_of(&child) == Some('T') {
+            thread::yield_now();
+        }
+        child.resume().unwrap();
+    }
+    child.stop().unwrap();
+    child.kill().unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+    child.stop().unwrap(); // it has ended
+}
+
+fn a_dead_child_is_stopped_in_vain() {
+    let mut child = ends_with(3);
+    while stat_of(&child) != Some('Z') {
+        thread::sleep(Duration::from_millis(1));
+    }
+    child.stop().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+}
+
+fn any_of_several_is_waited_for() {
+    let mut children: Vec<_> = (0..5).map(|_| idle()).collect();
+    assert_eq!(try_wait_any(&mut children).unwrap(), None);
+    let short = Duration::from_millis(20);
+    assert_eq!(wait_any_timeout(&mut children, short).unwrap(), None);
+    for place in [3, 0, 4] {
+        children[place].signal(libc::SIGTERM).unwrap();
+        let (ended, status) = wait_any(&mut children).unwrap().unwrap();
+        assert_eq!((ended, status.signal()), (place, Some(libc::SIGTERM)));
+    }
+    for child in &children {
+        child.kill().unwrap();
+    }
+    let mut left = Vec::new();
+    while let Some((place, status)) = wait_any_timeout(&mut children, LONG).unwrap() {
+        assert_eq!(status.signal(), Some(libc::SIGKILL));
+        left.push(place);
+    }
+    left.sort_unstable();
+    assert_eq!(left, [1, 2]);
+    assert_eq!(wait_any(&mut children).unwrap(), None);
+    assert_eq!(wait_any([]).unwrap(), None);
+    assert!(nobody_is_left());
+}
+
+fn any_is_waited_for_in_a_storm_of_signals() {
+    let mut children = [idle(), idle()];
+    sys::start_storm();
+    let timeout = Duration::from_millis(200);
+    let start = Instant::now();
+    assert_eq!(wait_any_timeout(&mut children, timeout).unwrap(), None);
+    assert!(start.elapsed() >= timeout && sys::alarms() > 50);
+}
+
+#[expect(clippy::zombie_processes)] // our `Child` waits for it
+fn a_child_made_otherwise_is_adopted() {
+    let mut command = std::process::Command::new("sh");
+    let made = command.args(["-c", "exit 6"]).spawn().unwrap();
+    let mut child = Child::adopt(made.id()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(6));
+    // Not a child any more, not a child, no process, no number.
+    for pid in [child.pid(), 1, 0, u32::MAX] {
+        let error = Child::adopt(pid).unwrap_err();
+        assert!(matches!(error, Error::Unknown { .. }), "{pid}: {error}");
+    }
+}
+
 fn drop_kills_and_reaps() {
     drop(idle());
     assert!(nobody_is_left());
@@ -248,6 +323,11 @@ ipc_core::cases! {
     a_dead_child_is_signalled_in_vain,
     what_is_no_signal_is_refused,
     a_stopped_child_is_running,
+    stop_returns_when_it_stands_still,
+    a_dead_child_is_stopped_in_vain,
+    any_of_several_is_waited_for,
+    any_is_waited_for_in_a_storm_of_signals,
+    a_child_made_otherwise_is_adopted,
     drop_kills_and_reaps,
     drop_in_another_process_does_nothing,
     another_process_cannot_wait,

@@ -74,25 +74,27 @@ impl AsFd for Rx {
 }
 
 macro_rules! inherit {
-    ($half:ty) => {
+    ($half:ident, $framed:ident, $interest:ident) => {
         impl Inherit for $half {
             fn fds(&self, each: &mut dyn FnMut(BorrowedFd<'_>)) {
                 each(self.as_fd());
             }
 
             fn into_parts(self) -> Result<(Vec<OwnedFd>, Vec<u8>)> {
-                unimplemented!("these ends only cross a fork")
+                let (fd, state) = self.0.into_parts()?;
+                Ok((vec![fd], state))
             }
 
-            fn from_parts(_: Vec<OwnedFd>, _: &[u8]) -> Result<Self> {
-                unimplemented!("these ends only cross a fork")
+            fn from_parts(fds: Vec<OwnedFd>, state: &[u8]) -> Result<Self> {
+                let end = PipeFd::inherited(fds, Interest::$interest, "pipe")?;
+                Ok($half($framed::from_parts(end, state)?))
             }
         }
     };
 }
 
-inherit!(Tx);
-inherit!(Rx);
+inherit!(Tx, FramedSender, Write);
+inherit!(Rx, FramedReceiver, Read);
 
 /// Any descriptor as an end; clones are the very same one.
 #[derive(Clone, Debug)]
@@ -110,4 +112,16 @@ impl AsFd for Raw {
     }
 }
 
-inherit!(Raw);
+impl Inherit for Raw {
+    fn fds(&self, each: &mut dyn FnMut(BorrowedFd<'_>)) {
+        each(self.as_fd());
+    }
+
+    fn into_parts(self) -> Result<(Vec<OwnedFd>, Vec<u8>)> {
+        Ok((vec![self.0.try_clone().unwrap()], Vec::new()))
+    }
+
+    fn from_parts(mut fds: Vec<OwnedFd>, _: &[u8]) -> Result<Self> {
+        Ok(Raw::new(fds.remove(0)))
+    }
+}

@@ -1,5 +1,4 @@
-//! System calls: fork and its ending, pidfds, the identity of a descriptor's object.
-#![allow(unsafe_code)]
+//! Processes: fork and its ending, pidfds.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -31,24 +30,6 @@ pub(crate) fn flush_c_streams() {
     unsafe { libc::fflush(std::ptr::null_mut()) };
 }
 
-/// Closes, in a new child, a descriptor of an end that is not the child's.  close(2)
-pub(crate) fn close(fd: RawFd) {
-    // SAFETY: its owner is forgotten, or a variable of the parent, which the child never returns
-    // to and whose capture `fork` forbids; a number that is not open is refused by the kernel.
-    unsafe { libc::close(fd) };
-}
-
-/// Puts a copy of `with` in the place of `fd`, if that is open.  fcntl(2), dup3(2)
-pub(crate) fn replace(fd: RawFd, with: BorrowedFd<'_>) {
-    // SAFETY: the number stays open and owned by whom it was; `with` is another one, so that dup3
-    // has no reason to refuse.
-    unsafe {
-        if libc::fcntl(fd, libc::F_GETFD) >= 0 {
-            libc::dup3(with.as_raw_fd(), fd, libc::O_CLOEXEC);
-        }
-    }
-}
-
 /// A descriptor of the process `pid`, born close-on-exec.  `pidfd_open(2)`, Linux 5.3
 pub(crate) fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
     // SAFETY: two integers; a descriptor that comes back is new and nobody else's.
@@ -76,7 +57,8 @@ pub(crate) fn pidfd_send_signal(fd: BorrowedFd<'_>, signal: i32) -> io::Result<(
     }
 }
 
-/// Waits for the child and reaps it; with `WNOHANG`, `None` if it is running.  waitid(2), Linux 5.4
+/// Waits for the child, and reaps it unless `WNOWAIT` is set; with `WNOHANG`, `None` if there is
+/// nothing to tell.  waitid(2), Linux 5.4
 ///
 /// Not nix's: that has no room for a real-time signal in a status.
 pub(crate) fn waitid(fd: BorrowedFd<'_>, flags: i32) -> io::Result<Option<ExitStatus>> {
@@ -84,8 +66,7 @@ pub(crate) fn waitid(fd: BorrowedFd<'_>, flags: i32) -> io::Result<Option<ExitSt
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     loop {
         // SAFETY: `info` is a live place of its type.
-        let waited =
-            unsafe { libc::waitid(libc::P_PIDFD, id, info.as_mut_ptr(), libc::WEXITED | flags) };
+        let waited = unsafe { libc::waitid(libc::P_PIDFD, id, info.as_mut_ptr(), flags) };
         if waited == 0 {
             break;
         }
@@ -107,44 +88,4 @@ pub(crate) fn waitid(fd: BorrowedFd<'_>, flags: i32) -> io::Result<Option<ExitSt
             _ => status,
         })
     }))
-}
-
-/// What tells an end from every other: the object, and which way it is open, since both ends of a
-/// pipe are one inode. The type, too: a file system gives a deleted FIFO's number to the next file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
-    device: u64,
-    inode: u64,
-    kind: libc::mode_t,
-    access: i32,
-}
-
-/// The identity of what `fd` is open on; `None` if it is not open, or on something without an
-/// inode of its own (all eventfds share one).  fstat(2), fcntl(2)
-pub(crate) fn identity(fd: RawFd) -> Option<Identity> {
-    let mut stat = MaybeUninit::<libc::stat>::zeroed();
-    // SAFETY: `stat` is a live place of its type, for which all zeroes are valid; a number that is
-    // not open is refused by the kernel.
-    let (stat, flags) = unsafe {
-        if libc::fstat(fd, stat.as_mut_ptr()) != 0 {
-            return None;
-        }
-        (stat.assume_init(), libc::fcntl(fd, libc::F_GETFL))
-    };
-    let kind = stat.st_mode & libc::S_IFMT;
-    (kind != 0).then_some(Identity {
-        device: stat.st_dev,
-        inode: stat.st_ino,
-        kind,
-        access: flags & libc::O_ACCMODE,
-    })
-}
-
-/// Whether `fd` is a pipe, a FIFO or a socket: what can hold an unsent tail.  fstat(2)
-pub(crate) fn is_stream(fd: BorrowedFd<'_>) -> bool {
-    use nix::sys::stat::{SFlag, fstat};
-    fstat(fd).is_ok_and(|stat| {
-        let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
-        kind == SFlag::S_IFIFO || kind == SFlag::S_IFSOCK
-    })
 }

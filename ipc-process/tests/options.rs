@@ -1,0 +1,377 @@
+//! What the options do, in forked, spawned and foreign children alike.
+
+#[allow(dead_code, unreachable_pub, unused_imports)]
+#[path = "support/mod.rs"]
+mod ipc_pipe;
+#[path = "support/sys.rs"]
+mod sys;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::Duration;
+
+use ipc_core::conformance::{Case, skip};
+use ipc_pipe::{Raw, Receiver, Sender};
+use ipc_process::{Child, Error, ProcessOptions, Resource, fork, set_name, set_parent_death};
+use nix::errno::Errno;
+use nix::sys::wait::waitpid;
+use nix::unistd::{Uid, getppid};
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// What a child says of itself.
+fn status((): ()) {
+    print!("{}", fs::read_to_string("/proc/self/status").unwrap());
+    print!("{}", fs::read_to_string("/proc/self/limits").unwrap());
+    println!("nice {}", field("/proc/self/stat", 19));
+}
+
+/// A field of `proc_pid_stat(5)`, numbered as there.
+fn field(path: &str, number: usize) -> String {
+    let stat = fs::read_to_string(path).unwrap();
+    let rest = stat.rsplit_once(") ").unwrap().1;
+    rest.split_whitespace().nth(number - 3).unwrap().to_owned()
+}
+
+/// The same options in each kind of child, which must say so.
+fn each_kind_says(options: &ProcessOptions, wanted: &[&str]) {
+    let options = options.clone().redirect();
+    let mut shell = Command::new("sh");
+    shell.args([
+        "-c",
+        "cat /proc/self/status /proc/self/limits; echo nice `nice`",
+    ]);
+    for (kind, child) in [
+        ("fork", options.fork(((), ()), status)),
+        ("spawn", options.spawn(((), ()), status)),
+        ("run", options.run(((), ()), &mut shell)),
+    ] {
+        let output = child.unwrap().0.communicate(b"").unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let said: Vec<_> = said.lines().map(words).collect();
+        for line in wanted {
+            assert!(
+                said.contains(&words(line)),
+                "{kind}: no {line} in {said:#?}"
+            );
+        }
+    }
+}
+
+fn words(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn root_only() {
+    if !Uid::effective().is_root() {
+        skip("only root may change the user");
+    }
+}
+
+fn niceness_and_processors() {
+    let options = ProcessOptions::new().nice(7).affinity([0]);
+    each_kind_says(&options, &["nice 7", "Cpus_allowed_list: 0"]);
+}
+
+fn limits() {
+    let options = ProcessOptions::new()
+        .limit(Resource::OpenFiles, 50)
+        .limit(Resource::Core, 0)
+        .limit(Resource::FileSize, 4096)
+        .limit(Resource::Cpu, 100)
+        .limit(Resource::LockedMemory, 8192)
+        .limit(Resource::Stack, 1 << 20)
+        .limit(Resource::AddressSpace, 1 << 33)
+        .limit(Resource::Processes, 4000);
+    let wanted = [
+        "Max open files 50 50 files",
+        "Max core file size 0 0 bytes",
+        "Max file size 4096 4096 bytes",
+        "Max cpu time 100 100 seconds",
+        "Max locked memory 8192 8192 bytes",
+        "Max stack size 1048576 1048576 bytes",
+        "Max address space 8589934592 8589934592 bytes",
+        "Max processes 4000 4000 processes",
+    ];
+    each_kind_says(&options, &wanted);
+}
+
+fn another_user() {
+    root_only();
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    let (uid, gid) = (nobody.uid, nobody.gid);
+    let uids = format!("Uid: {uid} {uid} {uid} {uid}");
+    let gids = format!("Gid: {gid} {gid} {gid} {gid}");
+    let groups = format!("Groups: {gid}");
+    let wanted = [&*uids, &*gids, &*groups];
+    // In a directory, and of a program, that everybody may read.
+    let options = ProcessOptions::new().user("nobody").redirect();
+    let mut shell = Command::new("cat");
+    let shell = shell.arg("/proc/self/status");
+    let children = [options.fork(((), ()), status), options.run(((), ()), shell)];
+    for child in children {
+        let output = child.unwrap().0.communicate(b"").unwrap();
+        let said: Vec<_> = String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .map(words)
+            .collect();
+        for line in wanted {
+            assert!(said.contains(&line.to_owned()), "no {line} in {said:#?}");
+        }
+    }
+}
+
+fn a_number_is_a_user_with_its_group() {
+    root_only();
+    let options = ProcessOptions::new()
+        .user("54321")
+        .group("54322")
+        .redirect();
+    let (child, ()) = options.fork(((), ()), status).unwrap();
+    let said = String::from_utf8(child.communicate(b"").unwrap().stdout).unwrap();
+    let said: Vec<_> = said.lines().map(words).collect();
+    for line in [
+        "Uid: 54321 54321 54321 54321",
+        "Gid: 54322 54322 54322 54322",
+        "Groups: 54322",
+    ] {
+        assert!(said.contains(&line.to_owned()), "no {line} in {said:#?}");
+    }
+    let error = ProcessOptions::new()
+        .user("54321")
+        .fork(((), ()), |()| ())
+        .unwrap_err();
+    assert!(error.to_string().contains("needs a group"), "{error}");
+}
+
+fn who_does_not_exist_is_an_error() {
+    for options in [
+        ProcessOptions::new().user("no such"),
+        ProcessOptions::new().group("no such"),
+    ] {
+        let error = options.fork(((), ()), |()| ()).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+        assert!(error.to_string().contains("there is no such"), "{error}");
+    }
+}
+
+fn what_is_refused_is_an_error_and_nothing_has_run() {
+    root_only();
+    let (mut ran, run) = ipc_pipe::raw();
+    let (child, mut end) = ProcessOptions::new()
+        .user("nobody")
+        .fork(ipc_pipe::pair().unwrap(), |mut end| {
+            let options = ProcessOptions::new().user("root");
+            let mut script = Command::new("sh");
+            let script = script.args(["-c", "echo no"]);
+            let forked = options
+                .fork(((), ()), |()| (&run).write_all(b"x"))
+                .unwrap_err();
+            let program = options.run(((), ()), script).unwrap_err();
+            let nice = ProcessOptions::new()
+                .nice(-5)
+                .fork(((), ()), |()| ())
+                .unwrap_err();
+            assert_eq!(waitpid(None, None), Err(Errno::ECHILD));
+            for error in [forked, program, nice] {
+                end.send(error.to_string().as_bytes()).unwrap();
+            }
+        })
+        .unwrap();
+    for call in ["setgroups", "setgroups", "setpriority"] {
+        let error = String::from_utf8(end.recv().unwrap().to_vec()).unwrap();
+        assert!(
+            error.contains(call) && error.contains("permitted") || error.contains("denied"),
+            "{error}"
+        );
+    }
+    child.join().unwrap();
+    drop(run);
+    assert_eq!(ran.read(&mut [0]).unwrap(), 0);
+}
+
+fn what_is_no_processor_or_signal_is_an_error() {
+    let error = |options: ProcessOptions| {
+        let error = options.fork(((), ()), |()| ()).unwrap_err();
+        assert!(matches!(error, Error::Os { .. }));
+        error.to_string()
+    };
+    assert!(error(ProcessOptions::new().affinity([9999])).contains("processor 9999"));
+    assert!(error(ProcessOptions::new().affinity([1000])).contains("affinity"));
+    assert!(error(ProcessOptions::new().affinity([])).contains("affinity"));
+    assert!(error(ProcessOptions::new().parent_death(9999)).contains("PDEATHSIG"));
+}
+
+fn a_name_is_seen() {
+    let name = "watcher"; // shorter than the arguments of this program
+    let (child, ()) = ProcessOptions::new()
+        .name(name)
+        .fork(((), ()), |()| {
+            let line = fs::read("/proc/self/cmdline").unwrap();
+            assert_eq!(
+                String::from_utf8_lossy(&line).trim_end_matches('\0'),
+                "watcher"
+            );
+            assert_eq!(fs::read_to_string("/proc/self/comm").unwrap(), "watcher\n");
+            assert_eq!(std::env::args().next().unwrap(), "watcher");
+            set_name(&"long ".repeat(1000)).unwrap();
+            set_name("again").unwrap();
+            assert_eq!(fs::read_to_string("/proc/self/comm").unwrap(), "again\n");
+            assert!(std::env::vars().count() > 1); // untouched, behind it
+            assert!(set_name("ze\0ro").is_err());
+        })
+        .unwrap();
+    child.join().unwrap();
+    assert_ne!(fs::read_to_string("/proc/self/comm").unwrap(), "watcher\n");
+    let options = ProcessOptions::new().name("a shell").redirect();
+    let mut shell = Command::new("sh");
+    let (child, ()) = options
+        .run(((), ()), shell.args(["-c", "echo $0; read x", "me"]))
+        .unwrap();
+    let path = format!("/proc/{}/cmdline", child.pid());
+    assert!(fs::read(path).unwrap().starts_with(b"a shell\0-c"));
+    child.communicate(b"").unwrap();
+}
+
+/// Children of a parent that is killed: idle, spawned, stopped while it computes. Each holds `tell`,
+/// and lives for ever.
+fn orphans(options: &ProcessOptions, tell: &Raw) -> Vec<Child> {
+    use std::os::fd::AsFd;
+    let hold = |raw: &Raw| raw.as_fd().try_clone_to_owned().unwrap();
+    let mut children = Vec::new();
+    let raw = Raw::new(hold(tell));
+    children.push(options.fork(((), raw), forever).unwrap().0);
+    let raw = Raw::new(hold(tell));
+    children.push(options.spawn(((), raw), forever).unwrap().0);
+    let raw = Raw::new(hold(tell));
+    let mut computing = options
+        .fork(((), raw), |_raw| {
+            loop {
+                std::hint::spin_loop();
+            }
+        })
+        .unwrap()
+        .0;
+    computing.stop().unwrap();
+    children.push(computing);
+    children
+}
+
+fn forever(_raw: Raw) {
+    thread::sleep(Duration::from_secs(1000));
+}
+
+fn children_die_with_their_parent() {
+    let (mut told, tell) = ipc_pipe::raw();
+    let options = ProcessOptions::new().parent_death(libc::SIGKILL);
+    let (manager, mut end) = fork(ipc_pipe::pair().unwrap(), |mut end| {
+        let children = orphans(&options, &Raw::new(tell.try_clone().unwrap()));
+        end.send(b"ready").unwrap();
+        end.recv().unwrap();
+        drop(children);
+    })
+    .unwrap();
+    drop(tell);
+    assert_eq!(end.recv().unwrap(), b"ready");
+    manager.kill().unwrap();
+    // The last of them closes the pipe; a hang is a failure with a name.
+    assert_eq!(told.read(&mut [0]).unwrap(), 0);
+    reap_orphans();
+}
+
+/// The test's process is heir to the children of its children.
+fn reap_orphans() {
+    while waitpid(None, None).is_ok() {}
+}
+
+fn a_signal_of_ones_choice_comes_after_a_change_of_user() {
+    root_only();
+    let (manager, mut end) = fork(ipc_pipe::pair().unwrap(), |end| {
+        let options = ProcessOptions::new()
+            .parent_death(libc::SIGTERM)
+            .user("nobody");
+        let (child, ()) = options
+            .fork(((), end), |mut end| {
+                end.send(&getppid().as_raw().to_ne_bytes()).unwrap();
+                forever(Raw::new(nix::unistd::dup(std::io::stdin()).unwrap()));
+            })
+            .unwrap();
+        child.detach();
+        thread::sleep(LONG);
+    })
+    .unwrap();
+    assert_eq!(end.recv().unwrap(), manager.pid().to_ne_bytes());
+    manager.kill().unwrap();
+    let gone = end.recv_timeout(LONG).map(<[u8]>::to_vec);
+    assert!(
+        matches!(gone, Err(ipc_core::Error::Disconnected)),
+        "{gone:?}"
+    );
+    manager.join().unwrap_err();
+    reap_orphans();
+}
+
+/// Managers that are killed while they fork.
+fn no_orphan_is_left_by_a_kill_in_mid_fork() {
+    let (mut told, tell) = ipc_pipe::raw();
+    for round in 0..60 {
+        let tell = tell.try_clone().unwrap();
+        let (manager, mut end) = fork(ipc_pipe::pair().unwrap(), move |mut end| {
+            let options = ProcessOptions::new().parent_death(libc::SIGKILL);
+            end.send(b"forking").unwrap();
+            loop {
+                let raw = Raw::new(tell.try_clone().unwrap());
+                options.fork(((), raw), forever).unwrap().0.detach();
+                (&tell).write_all(b".").unwrap();
+            }
+        })
+        .unwrap();
+        end.recv().unwrap();
+        thread::sleep(Duration::from_micros(round * 37));
+        drop(manager); // kills it
+    }
+    drop(tell);
+    let mut forks = Vec::new();
+    told.read_to_end(&mut forks).unwrap(); // for ever, if one is left
+    assert!(forks.len() > 60, "only {} forks", forks.len());
+    reap_orphans();
+}
+
+fn a_parent_that_has_gone_is_noticed() {
+    let first = fork(((), ()), |()| ()).unwrap().0;
+    let gone = first.pid();
+    first.join().unwrap();
+    let (mut orphan, ()) = fork(((), ()), |()| {
+        set_parent_death(libc::SIGKILL, std::os::unix::process::parent_id()).unwrap();
+        set_parent_death(9999, gone).unwrap_err();
+        set_parent_death(libc::SIGKILL, gone).unwrap();
+    })
+    .unwrap();
+    assert_eq!(orphan.wait().unwrap().signal(), Some(libc::SIGKILL));
+}
+
+macro_rules! cases {
+    ($($case:ident),+ $(,)?) => { vec![$(Case::new(stringify!($case), $case)),+] };
+}
+
+fn main() -> ExitCode {
+    ipc_process::entries! { status, forever }
+    ipc_core::conformance::run(cases! {
+        niceness_and_processors,
+        limits,
+        another_user,
+        a_number_is_a_user_with_its_group,
+        who_does_not_exist_is_an_error,
+        what_is_refused_is_an_error_and_nothing_has_run,
+        what_is_no_processor_or_signal_is_an_error,
+        a_name_is_seen,
+        children_die_with_their_parent,
+        a_signal_of_ones_choice_comes_after_a_change_of_user,
+        no_orphan_is_left_by_a_kill_in_mid_fork,
+        a_parent_that_has_gone_is_noticed,
+    })
+}
