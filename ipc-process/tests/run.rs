@@ -107,7 +107,7 @@ fn much_goes_both_ways_at_once() {
 
 fn input_that_nobody_reads_is_no_error() {
     let output = shell("exec <&-; echo out; exit 3")
-        .communicate(&[0; 1 << 20])
+        .communicate(&vec![0; 1 << 20])
         .unwrap();
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(output.stdout, b"out\n");

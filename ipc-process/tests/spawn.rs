@@ -7,6 +7,7 @@ mod ipc_pipe;
 mod sys;
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode};
 use std::sync::mpsc;
 use std::thread;
@@ -88,7 +89,8 @@ fn not_named(_: ()) {}
 
 fn an_echo_answers_from_a_program_of_its_own() {
     let (child, mut end) = spawn(ipc_pipe::pair().unwrap(), echo).unwrap();
-    for message in [&b"hello"[..], b"", &[7; 100_000]] {
+    let long = vec![7; 100_000];
+    for message in [&b"hello"[..], b"", &long] {
         end.send(message).unwrap();
         assert!(end.recv().unwrap() == message);
     }
@@ -239,7 +241,6 @@ fn a_thread_that_ends_takes_its_children_along() {
     );
     drop(end);
     thread.join().unwrap();
-    use std::os::unix::process::ExitStatusExt;
     let status = child.wait_timeout(LONG).unwrap().unwrap();
     assert_eq!(status.signal(), Some(libc::SIGKILL));
 }
