@@ -71,7 +71,18 @@ impl Decoder {
     }
 
     /// Where to read the next bytes to; never empty.
+    #[inline]
     pub fn space(&mut self) -> &mut [u8] {
+        if self.unread.is_empty() && self.last <= WINDOW && self.bytes.len() >= WINDOW {
+            (self.message, self.unread) = (0..0, 0..0);
+            return &mut self.bytes[..WINDOW];
+        }
+        self.space_beside()
+    }
+
+    /// The same where something is unread, or large.
+    #[inline(never)]
+    fn space_beside(&mut self) -> &mut [u8] {
         self.message = 0..0;
         let frame = self.frame_len().unwrap_or(0);
         if self.unread.is_empty() {
@@ -179,6 +190,9 @@ impl Decoder {
     /// The bytes of the frame that comes next, once its header is there.
     #[inline]
     fn frame_len(&self) -> Option<usize> {
+        if self.unread.len() < HEADER_LEN {
+            return None;
+        }
         let header = self.bytes[self.unread.clone()].first_chunk::<HEADER_LEN>()?;
         Some(HEADER_LEN + u32::from_be_bytes(*header) as usize)
     }

@@ -20,7 +20,8 @@ const YIELDS_FIRST: u32 = 16;
 /// What was learned.
 #[derive(Debug)]
 pub(super) struct Habit {
-    max: Duration,
+    /// Bytes of the messages at hand.
+    len: usize,
     budget: Duration,
     yields: Backoff,
     yields_first: u32,
@@ -44,7 +45,7 @@ pub(super) enum Attempt {
 impl Default for Habit {
     fn default() -> Self {
         Habit {
-            max: MAX,
+            len: 0,
             budget: MAX,
             yields: Backoff::default(),
             yields_first: 0,
@@ -60,13 +61,18 @@ impl Habit {
     /// Messages have this length: the poll must cover the peer's copy of one.
     #[inline]
     pub(super) fn expect_len(&mut self, len: usize) {
-        self.max = MAX + Duration::from_nanos(len as u64 / 8);
+        self.len = len;
+    }
+
+    /// The longest poll.
+    fn max(&self) -> Duration {
+        MAX + Duration::from_nanos(self.len as u64 / 8)
     }
 
     /// How long to poll first.
     #[inline]
     pub(super) fn budget(&self) -> Duration {
-        self.budget.min(self.max)
+        self.budget.min(self.max())
     }
 
     /// That poll came to its end.
@@ -74,7 +80,7 @@ impl Habit {
     pub(super) fn polled(&mut self, found: bool) {
         let budget = self.budget();
         self.budget = match budget / 2 {
-            _ if found => (budget * 2).min(self.max),
+            _ if found => (budget * 2).min(self.max()),
             half if half < MIN => Duration::ZERO,
             half => half,
         };
@@ -109,7 +115,7 @@ impl Habit {
     /// The poll to try although there is no budget.
     pub(super) fn attempt(&mut self) -> Option<Attempt> {
         if self.may_probe() && self.probe.allows() {
-            Some(Attempt::Probe((self.missed * 3 / 2).min(self.max)))
+            Some(Attempt::Probe((self.missed * 3 / 2).min(self.max())))
         } else if self.woken && self.afterglow.allows() {
             Some(Attempt::Afterglow)
         } else {
@@ -119,8 +125,9 @@ impl Habit {
 
     /// That poll came to its end.
     pub(super) fn attempted(&mut self, attempt: Attempt, found: bool) {
+        let max = self.max();
         let (backoff, budget) = match attempt {
-            Attempt::Probe(_) => (&mut self.probe, self.max),
+            Attempt::Probe(_) => (&mut self.probe, max),
             Attempt::Afterglow => (&mut self.afterglow, MIN * 2),
         };
         if found {

@@ -1,6 +1,6 @@
 //! The way out of a sender: writing without sleeping, and sleeping while what arrives is taken in.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Weak};
 
@@ -18,6 +18,7 @@ pub(super) struct Outflow<W> {
 impl<W: Sink> Outflow<W> {
     /// Writes `head` and `body`, and returns how many bytes the kernel took: all of them, unless
     /// the wait was over, or the kernel failed, after the first.
+    #[inline]
     pub(super) fn write(
         &mut self,
         poller: &mut Poller,
@@ -25,25 +26,18 @@ impl<W: Sink> Outflow<W> {
         body: &[u8],
         wait: Wait,
     ) -> Result<usize> {
-        let mut writing = Writing {
-            flow: self,
-            head,
-            body,
-            sent: 0,
-        };
-        let done = match writing.advance() {
-            Ok(None) if wait == Wait::Never => Err(Error::WouldBlock),
-            Ok(None) => {
-                poller.expect_len(head.len() + body.len());
-                poller.wait(wait, &mut writing, Writing::advance, |writing, wait| {
-                    writing.flow.sleep(wait)
-                })
+        match self.output.write(head, body) {
+            Ok(sent) if sent == head.len() + body.len() => Ok(sent),
+            first => {
+                let writing = Writing {
+                    flow: self,
+                    head,
+                    body,
+                    sent: 0,
+                    first: Some(first),
+                };
+                writing.finish(poller, wait)
             }
-            done => done.map(drop),
-        };
-        match done {
-            Err(error) if writing.sent == 0 || matches!(error, Error::Disconnected) => Err(error),
-            _ => Ok(writing.sent), // another error is met again, by the tail
         }
     }
 
@@ -84,24 +78,35 @@ struct Writing<'a, W> {
     head: &'a [u8],
     body: &'a [u8],
     sent: usize,
+    /// What the first call returned.
+    first: Option<io::Result<usize>>,
 }
 
 impl<W: Sink> Writing<'_, W> {
+    #[inline(never)] // the kernel mostly takes all at once
+    fn finish(mut self, poller: &mut Poller, wait: Wait) -> Result<usize> {
+        let done = match self.advance() {
+            Ok(None) if wait == Wait::Never => Err(Error::WouldBlock),
+            Ok(None) => {
+                poller.expect_len(self.head.len() + self.body.len());
+                poller.wait(wait, &mut self, Writing::advance, |writing, wait| {
+                    writing.flow.sleep(wait)
+                })
+            }
+            done => done.map(drop),
+        };
+        match done {
+            Err(error) if self.sent == 0 || matches!(error, Error::Disconnected) => Err(error),
+            _ => Ok(self.sent), // another error is met again, by the tail
+        }
+    }
+
     /// Writes until all is written, or the kernel takes no more: `None`.
-    #[inline]
     fn advance(&mut self) -> Result<Option<()>> {
         while self.sent < self.head.len() + self.body.len() {
             let (head, body) = after(self.head, self.body, self.sent);
-            let written = match (head.is_empty(), body.is_empty()) {
-                (false, false) => self
-                    .flow
-                    .output
-                    .io
-                    .write(&[IoSlice::new(head), IoSlice::new(body)]),
-                (true, _) => self.flow.output.io.write(&[IoSlice::new(body)]),
-                (_, true) => self.flow.output.io.write(&[IoSlice::new(head)]),
-            };
-            match written {
+            let first = self.first.take();
+            match first.unwrap_or_else(|| self.flow.output.write(head, body)) {
                 Ok(written) => self.sent += written,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),

@@ -122,6 +122,7 @@ impl PipeFd {
             .map_err(|error| Error::os("fcntl(F_GETPIPE_SZ)", self.object.clone(), error))
     }
 
+    #[inline]
     fn switch(&self, mode: Mode) -> io::Result<()> {
         let nonblocking = mode == Mode::Now;
         if self.nonblocking.load(Ordering::Relaxed) != nonblocking {

@@ -225,23 +225,27 @@ impl<R: Source> Inflow<R> {
                 Ok(true)
             }
             Ok(false) => Ok(false),
-            Err(Oversize { claimed }) => {
-                let max = self.decoder.max_len();
-                let reason = format!("a frame header claims {claimed} bytes, max_len is {max}");
-                self.end = Some(End::Malformed(reason.into()));
-                Err(self.ended())
-            }
+            Err(oversize) => Err(self.oversize(oversize)),
         }
+    }
+
+    #[cold]
+    fn oversize(&mut self, Oversize { claimed }: Oversize) -> Error {
+        let max = self.decoder.max_len();
+        self.poison(format!("a frame header claims {claimed} bytes, max_len is {max}"))
+    }
+
+    #[cold]
+    fn poison(&mut self, reason: String) -> Error {
+        self.end = Some(End::Malformed(reason.into()));
+        self.ended()
     }
 
     /// Reads until a frame is whole, or there is nothing to read: `None`.
     fn fill(&mut self, mode: Mode) -> Result<Option<()>> {
         loop {
             match self.input.read(self.decoder.space(), mode) {
-                Ok(0) => {
-                    self.end = Some(self.end_of_stream());
-                    return Err(self.ended());
-                }
+                Ok(0) => return Err(self.end_of_stream()),
                 Ok(len) => {
                     self.decoder.filled(len);
                     self.lag.read(len);
@@ -253,14 +257,8 @@ impl<R: Source> Inflow<R> {
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => {}
                     io::ErrorKind::WouldBlock => return self.check_stall().map(|()| None),
-                    io::ErrorKind::ConnectionReset => {
-                        self.end = Some(self.end_of_stream());
-                        return Err(self.ended());
-                    }
-                    io::ErrorKind::InvalidData => {
-                        self.end = Some(End::Malformed(error.to_string().into()));
-                        return Err(self.ended());
-                    }
+                    io::ErrorKind::ConnectionReset => return Err(self.end_of_stream()),
+                    io::ErrorKind::InvalidData => return Err(self.poison(error.to_string())),
                     _ => return Err(Error::os("read", self.input.io.object(), error)),
                 },
             }
@@ -268,6 +266,7 @@ impl<R: Source> Inflow<R> {
     }
 
     /// Reads until a frame is whole.
+    #[inline]
     fn block(&mut self) -> Result<()> {
         while self.fill(Mode::Block)?.is_none() {
             self.sleep(Wait::Forever)?; // somebody else made it non-blocking
@@ -299,8 +298,7 @@ impl<R: Source> Inflow<R> {
         if self.stall.is_late(self.decoder.unread().len()) {
             let (limit, part) = (self.stall.limit(), self.decoder.unread().len());
             let reason = format!("{part} bytes of a frame header, and no more in {limit:?}");
-            self.end = Some(End::Malformed(reason.into()));
-            return Err(self.ended());
+            return Err(self.poison(reason));
         }
         Ok(())
     }
@@ -310,11 +308,13 @@ impl<R: Source> Inflow<R> {
         self.pending.load(Ordering::Acquire)
     }
 
-    fn end_of_stream(&self) -> End {
-        match self.decoder.unread().len() {
+    #[cold]
+    fn end_of_stream(&mut self) -> Error {
+        self.end = Some(match self.decoder.unread().len() {
             0 => End::Disconnected,
             part => End::Truncated(part),
-        }
+        });
+        self.ended()
     }
 
     #[cold]

@@ -33,6 +33,16 @@ impl<W: Sink> Output<W> {
         }
     }
 
+    /// Writes what the kernel takes of `head` and `body`, of which one may be empty.
+    #[inline]
+    pub(super) fn write(&self, head: &[u8], body: &[u8]) -> io::Result<usize> {
+        match (head.is_empty(), body.is_empty()) {
+            (_, true) => self.io.write(&[IoSlice::new(head)]),
+            (true, _) => self.io.write(&[IoSlice::new(body)]),
+            _ => self.io.write(&[IoSlice::new(head), IoSlice::new(body)]),
+        }
+    }
+
     /// Keeps `head` and `body`, if they are anything, as the tail; there is none yet.
     pub(super) fn keep(&self, head: &[u8], body: &[u8]) {
         if !head.is_empty() || !body.is_empty() {

@@ -35,6 +35,7 @@ pub(crate) fn buffer_for(len: usize) -> usize {
 }
 
 /// Makes `call` until the kernel does not say `EAGAIN` any more, or the wait is over.
+#[inline]
 fn wait_for<T>(
     poller: &mut Poller,
     socket: &Socket,

@@ -146,6 +146,7 @@ impl fmt::Debug for PacketSender {
     }
 }
 
+#[cold]
 fn failed(socket: &Socket, call: &'static str, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Error::Disconnected,
