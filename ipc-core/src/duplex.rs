@@ -1,6 +1,7 @@
 //! Two halves as one endpoint.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 use crate::{Channel, Error, Inherit, Interest, Ready, Receiver, Result, Sender, Wait};
 
@@ -89,6 +90,10 @@ impl<S: Sender + Ready, R: Ready> Ready for Duplex<S, R> {
 
     fn tail(&self) -> Option<BorrowedFd<'_>> {
         self.sender.pending()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.receiver.deadline()
     }
 
     fn sending(&mut self) -> Option<&mut dyn Ready> {

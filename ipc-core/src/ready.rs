@@ -1,6 +1,7 @@
 //! Waiting for several at once: [`Ready`], and the blocking [`Select`].
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
 
 use crate::{Result, Wait, sys};
 
@@ -32,6 +33,12 @@ pub trait Ready {
         None
     }
 
+    /// When to try again even if nothing turns ready: there is news then all the same, such as that
+    /// a peer is late.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
     /// The sending half of an endpoint, whose own [`fd`](Ready::fd) is about receiving: what to
     /// wait on for room. Before a sender sleeps, its [`arm`](Ready::arm) may take in what has
     /// arrived at the endpoint.
@@ -51,6 +58,10 @@ impl<T: Ready + ?Sized> Ready for &mut T {
 
     fn tail(&self) -> Option<BorrowedFd<'_>> {
         (**self).tail()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        (**self).deadline()
     }
 
     fn sending(&mut self) -> Option<&mut dyn Ready> {
@@ -121,7 +132,8 @@ impl Select {
             self.armed.clear(); // a member that failed to arm may have left some
             let mut limit = wait;
             for member in members.iter_mut() {
-                let ready = member.arm()?;
+                let ready = member.arm()? || is_late(*member);
+                limit = limit.or_until(member.deadline());
                 let (fd, interest) = member.fd();
                 self.fds.push(sys::pollfd(fd, interest));
                 if ready {
@@ -145,10 +157,15 @@ impl Select {
                     return Ok(at);
                 }
                 None if polled => {} // a tail moved on
-                None => return Err(wait.error()),
+                None if wait.is_over() => return Err(wait.error()),
+                None => {} // a member is late
             }
         }
     }
+}
+
+fn is_late(member: &dyn Ready) -> bool {
+    member.deadline().is_some_and(|at| at <= Instant::now())
 }
 
 impl std::fmt::Debug for Select {

@@ -41,6 +41,15 @@ impl Wait {
         self.remaining() == Some(Duration::ZERO)
     }
 
+    /// The same, but no longer than until `deadline`, if there is one.
+    pub(crate) fn or_until(self, deadline: Option<Instant>) -> Wait {
+        match (self, deadline) {
+            (Wait::Until(end), Some(deadline)) => Wait::Until(end.min(deadline)),
+            (Wait::Forever, Some(deadline)) => Wait::Until(deadline),
+            (wait, _) => wait,
+        }
+    }
+
     /// What a call returns whose wait is over: [`Error::WouldBlock`] if it was not allowed to
     /// wait, [`Error::TimedOut`] otherwise.
     pub fn error(self) -> Error {

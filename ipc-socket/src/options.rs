@@ -121,8 +121,9 @@ impl SocketOptions {
     /// it arrives. Packets arrive whole, and have no such deadline. Without it, the default, only the
     /// waits of a receive count.
     ///
-    /// It is looked at by those who receive. Whoever waits for many, by `Select` say, tries each one
-    /// now and then.
+    /// A receive watches it, and so do `Select`, which then finds such a peer ready, and `Async`,
+    /// whose runtime needs `enable_time` for it. A half that is [handed on](crate::Inherit) takes it
+    /// along.
     pub fn header_deadline(mut self, limit: Duration) -> Self {
         self.header_deadline = Some(limit);
         self

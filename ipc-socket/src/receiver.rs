@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipc_core::stream::Linkable;
 
@@ -107,6 +107,13 @@ impl Ready for SocketReceiver {
         match &mut self.inner {
             Half::Stream(half) => half.arm(),
             Half::Packet(half) => Ok(half.has_ended()),
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match &self.inner {
+            Half::Stream(half) => half.deadline(),
+            Half::Packet(_) => None,
         }
     }
 }

@@ -85,7 +85,23 @@ fn refusals_do_not_hide_a_connection() {
     });
 }
 
+/// A peer that begins a header and stalls is given up though nothing turns ready.
+fn a_stalled_header_is_given_up() {
+    run(async {
+        let options = SocketOptions::new().header_deadline(SOON);
+        let mut listener = Async::new(options.listen(name()).unwrap()).unwrap();
+        let _stalls = options.connect(name()).unwrap();
+        let mut peer = Async::new(accept(&mut listener).await.unwrap()).unwrap();
+        // Given up in the middle, it goes on where it was.
+        timeout(SOON / 4, peer.recv()).await.unwrap_err();
+        let error = peer.recv().await.unwrap_err();
+        assert!(error.to_string().contains("of a frame header"), "{error}");
+        assert!(peer.recv().await.is_err());
+    });
+}
+
 ipc_core::cases! {
+    a_stalled_header_is_given_up,
     connections_are_accepted_as_they_come,
     a_cancelled_accept_loses_no_connection,
     refusals_do_not_hide_a_connection,

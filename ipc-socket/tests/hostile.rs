@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use ipc_core::conformance::{CountingAllocator, take_largest_allocation};
 use ipc_socket::{
-    Address, Error, Kind, Listener, Ready, Receiver, Result, Select, Sender, SocketDuplex,
-    SocketOptions, Wait,
+    Address, Error, Inherit, Kind, Listener, Ready, Receiver, Result, Select, Sender, SocketDuplex,
+    SocketOptions, SocketReceiver, Wait,
 };
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, setrlimit};
@@ -73,6 +73,50 @@ fn a_stalled_header_is_given_up() {
     stalls.write_all(b"\0\0").unwrap();
     assert!(matches!(peer.recv_timeout(SOON), Err(Error::TimedOut)));
     assert!(is_late(peer.recv()));
+}
+
+/// Among others, too: nothing turns ready then.
+fn a_select_finds_who_stalls() {
+    let place = Place::new();
+    let mut listener = place.listen(&SocketOptions::new().header_deadline(LIMIT));
+    let _silent = place.stranger(b"");
+    let mut silent = listener.accept().unwrap();
+    let mut stalls = place.stranger(b"\0\0\0\x01a");
+    let mut peer = listener.accept().unwrap();
+    assert_eq!(peer.recv().unwrap(), b"a");
+    let wait = |members: &mut [&mut dyn Ready]| Select::new().wait(members, Wait::from(LIMIT * 3));
+    let begin = Instant::now();
+    assert_eq!(wait(&mut [&mut listener, &mut silent]).unwrap(), 1);
+    assert!(begin.elapsed() >= LIMIT / 2);
+    assert!(is_late(silent.try_recv()));
+    stalls.write_all(b"\0\0").unwrap();
+    assert!(matches!(peer.try_recv(), Err(Error::WouldBlock)));
+    assert_eq!(wait(&mut [&mut listener, &mut peer]).unwrap(), 1);
+    assert!(is_late(peer.try_recv()));
+    assert!(matches!(wait(&mut [&mut listener]), Err(Error::TimedOut)));
+}
+
+/// Whoever gets a peer from another process keeps an eye on it, too.
+fn a_deadline_is_handed_on() {
+    let place = Place::new();
+    let listener = place.listen(&SocketOptions::new().header_deadline(LIMIT));
+    for said in [&b""[..], b"\0\0\0\x01a\0"] {
+        let _stalls = place.stranger(said);
+        let (_tx, mut rx) = listener.accept().unwrap().split();
+        if !said.is_empty() {
+            assert_eq!(rx.recv().unwrap(), b"a");
+        }
+        let (fds, state) = rx.into_parts().unwrap();
+        let mut rx = SocketReceiver::from_parts(fds, &state).unwrap();
+        assert!(is_late(rx.recv()), "{said:?}");
+    }
+    // But not of one that had no more to say.
+    let _done = place.stranger(b"\0\0\0\x01a");
+    let (_tx, mut rx) = listener.accept().unwrap().split();
+    rx.recv().unwrap();
+    let (fds, state) = rx.into_parts().unwrap();
+    let mut rx = SocketReceiver::from_parts(fds, &state).unwrap();
+    assert!(matches!(rx.recv_timeout(LIMIT * 2), Err(Error::TimedOut)));
 }
 
 /// The deadline is the header's: a slow body and silence between messages are no faults.
@@ -233,6 +277,8 @@ fn processor_time() -> Duration {
 
 ipc_core::cases! {
     a_stalled_header_is_given_up,
+    a_select_finds_who_stalls,
+    a_deadline_is_handed_on,
     who_is_slow_is_not_stalled,
     others_have_no_header_deadline,
     a_claim_of_4_gib_allocates_little,

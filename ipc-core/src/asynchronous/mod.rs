@@ -3,10 +3,12 @@
 mod watch;
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::task::coop;
+use tokio::time::{Sleep, sleep_until};
 use watch::{Watch, Way, note};
 
 use crate::{Error, Interest, Ready, Receiver, Result, Sender, Wait};
@@ -58,7 +60,8 @@ impl<H: Ready> Async<H> {
     ///
     /// # Panics
     ///
-    /// If the runtime was built without `enable_io`.
+    /// If the runtime was built without `enable_io`; and a receive does, if a half has a
+    /// [`deadline`](Ready::deadline) and the runtime was built without `enable_time`.
     pub fn new(half: H) -> Result<Self> {
         let fd = Watch::new(half.fd())?;
         Ok(Async {
@@ -93,7 +96,8 @@ impl<H: Ready> Async<H> {
     async fn drive<T>(&mut self, way: Way, mut op: impl FnMut(&mut H) -> Result<T>) -> Result<T> {
         // Where there is always a message, other tasks get their turn all the same.
         coop::consume_budget().await;
-        poll_fn(|cx| self.poll(cx, way, &mut op)).await
+        let mut timer = None;
+        poll_fn(|cx| self.poll(cx, way, &mut op, &mut timer)).await
     }
 
     fn poll<T>(
@@ -101,6 +105,7 @@ impl<H: Ready> Async<H> {
         cx: &mut Context<'_>,
         way: Way,
         op: &mut impl FnMut(&mut H) -> Result<T>,
+        timer: &mut Option<Pin<Box<Sleep>>>,
     ) -> Poll<Result<T>> {
         let Async { half, fd, room } = self;
         loop {
@@ -123,7 +128,8 @@ impl<H: Ready> Async<H> {
                 }
             }
             let watched = room.as_ref().filter(|_| both);
-            if !ready && note(fd, watched, way, cx)?.iter().all(Option::is_none) {
+            let waits = !ready && note(fd, watched, way, cx)?.iter().all(Option::is_none);
+            if waits && !is_late(half, way, timer, cx) {
                 return Poll::Pending;
             }
         }
@@ -220,6 +226,21 @@ impl<H: fmt::Debug> fmt::Debug for Async<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Async").field(&self.half).finish()
     }
+}
+
+/// Whether a receive has to be tried again though nothing turned ready; else the task is woken then.
+fn is_late<H: Ready>(
+    half: &H,
+    way: Way,
+    timer: &mut Option<Pin<Box<Sleep>>>,
+    cx: &mut Context<'_>,
+) -> bool {
+    let Some(deadline) = half.deadline().filter(|_| way == Way::In) else {
+        return false;
+    };
+    let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
+    timer.as_mut().reset(deadline.into());
+    timer.as_mut().poll(cx).is_ready()
 }
 
 /// Prepares for sleep. The two ways of an endpoint help each other: before it waits for a message it

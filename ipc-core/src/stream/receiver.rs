@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::lag::Lag;
 use super::shared::{Drive, Input, Linkable};
@@ -48,8 +48,10 @@ impl<R: Source> FramedReceiver<R> {
     pub fn from_parts(io: R, state: &[u8]) -> Result<Self> {
         let mut state = Reader::new(state);
         let (max_len, spin, unread) = (state.len()?, state.spin()?, state.bytes()?);
+        let stall = Stall::from_state(&mut state)?;
         state.end()?;
         let mut receiver = FramedReceiver::new(io, max_len, spin);
+        receiver.flow.stall = stall;
         receiver.flow.decoder.extend(unread);
         Ok(receiver)
     }
@@ -74,6 +76,7 @@ impl<R: Source> FramedReceiver<R> {
             .len(self.max_len())
             .spin(self.poller.spin())
             .bytes(&unread);
+        self.flow.stall.write(&mut state);
         Ok((fd, state.finish()))
     }
 
@@ -174,6 +177,10 @@ impl<R: Source> Ready for FramedReceiver<R> {
 
     fn arm(&mut self) -> Result<bool> {
         Ok(self.flow.end.is_some() || self.flow.decoder.is_ready() || self.flow.input.has_taken())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.flow.stall.until()
     }
 }
 
@@ -288,7 +295,7 @@ impl<R: Source> Inflow<R> {
                 count = 2;
             }
         }
-        sys::poll(&mut fds[..count], self.stall.shorten(wait))?;
+        sys::poll(&mut fds[..count], wait.or_until(self.stall.until()))?;
         Ok(())
     }
 

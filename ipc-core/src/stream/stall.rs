@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::Wait;
+use crate::Result;
 use crate::frame::HEADER_LEN;
+use crate::inherit::{Reader, Writer};
 
 /// When the header of the next frame must be whole. The first frame's time runs from the start,
 /// that of another from when its first byte was seen.
@@ -25,7 +26,7 @@ impl Stall {
         }
     }
 
-    /// Whether waits have to be shortened now and then: by [`shorten`](Self::shorten).
+    /// Whether waits have to be shortened now and then: by [`until`](Self::until).
     #[inline]
     pub(super) fn is_watched(&self) -> bool {
         self.limit.is_some()
@@ -54,13 +55,28 @@ impl Stall {
         self.until.is_some_and(|until| now >= until)
     }
 
-    /// The wait, or until the header is late.
-    pub(super) fn shorten(&self, wait: Wait) -> Wait {
-        match (wait, self.until) {
-            (Wait::Until(end), Some(until)) => Wait::Until(end.min(until)),
-            (Wait::Forever, Some(until)) => Wait::Until(until),
-            (wait, _) => wait,
+    /// When the header is late.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// Writes what [`from_state`](Stall::from_state) reads.
+    pub(super) fn write(&self, state: &mut Writer) {
+        let nanos = |limit: Duration| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+        // One more, since 0 is none.
+        let limit = self.limit.map_or(0, |limit| nanos(limit).saturating_add(1));
+        state.u64(limit).u64(self.begun.into());
+    }
+
+    /// As it was in another process, but for the time: a first frame's runs anew.
+    pub(super) fn from_state(state: &mut Reader<'_>) -> Result<Self> {
+        let (limit, begun) = (state.u64()?, state.u64()? != 0);
+        let limit = limit.checked_sub(1).map(Duration::from_nanos);
+        let mut stall = limit.map_or_else(Stall::default, Stall::new);
+        if begun {
+            stall.received();
         }
+        Ok(stall)
     }
 
     pub(super) fn limit(&self) -> Duration {
