@@ -5,6 +5,7 @@ use std::path::{self, Path, PathBuf};
 use std::process;
 use std::sync::Arc;
 
+use crate::claim::{self, Claim};
 use crate::sys::{self, Id};
 use crate::{Error, FifoOptions, FifoReceiver, FifoSender, Result, Wait, open};
 
@@ -55,7 +56,12 @@ impl Fifo {
             _ => (&*path, PathBuf::from(".")), // which is there
         };
         let directory = open::directory(parent)?;
-        let node = sys::make_fifo(&directory, &name, &object)?;
+        let (node, claim) = if options.is_control() {
+            let (node, claim) = claim::make_or_take_over(&directory, &name, &path)?;
+            (node, Some(claim))
+        } else {
+            (sys::make_fifo(&directory, &name, &object)?, None)
+        };
         let stat = sys::stat(&node).map_err(|errno| Error::os("fstat", &*object, errno))?;
         let owner = Owner {
             directory,
@@ -63,6 +69,7 @@ impl Fifo {
             path,
             id: stat.id,
             _node: node,
+            _claim: claim,
             pid: process::id(),
         };
         Ok(Fifo {
@@ -112,6 +119,8 @@ pub(crate) struct Owner {
     id: Id,
     /// Held, unopened, so that its inode number is not given out again.
     _node: OwnedFd,
+    /// On a control FIFO, held until the path is removed.
+    _claim: Option<Claim>,
     /// A copy that a fork made has no duty.
     pid: u32,
 }

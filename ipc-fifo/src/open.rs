@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::sys::stat::SFlag;
 
-use crate::sys::{self, Id};
+use crate::sys::{self, Id, Stat};
 use crate::{Error, Result, Wait};
 
 /// A sender's first pause between two tries, for a receiver that is about to come.
@@ -77,6 +77,12 @@ fn find(path: &Path, id: Option<Id>) -> Result<OwnedFd> {
     if id.is_some_and(|id| id != stat.id) {
         return Err(removed(path));
     }
+    check(&stat, path)?;
+    Ok(node)
+}
+
+/// That what was found at `path` is a FIFO, this user's, and closed to others.
+pub(crate) fn check(stat: &Stat, path: &Path) -> Result<()> {
     let refuse = |kind, reason: String| {
         let error = io::Error::new(kind, reason);
         Err(Error::os("open", path.display().to_string(), error))
@@ -103,7 +109,7 @@ fn find(path: &Path, id: Option<Id>) -> Result<OwnedFd> {
         );
         return refuse(io::ErrorKind::PermissionDenied, reason);
     }
-    Ok(node)
+    Ok(())
 }
 
 /// The directory at `path`, to make a FIFO in: one in which no other user can put something else in

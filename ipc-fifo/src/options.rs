@@ -82,6 +82,9 @@ impl FifoOptions {
     /// never meets an end, because it holds the FIFO open for writing, too. A sender that is opened
     /// with [`Wait::Never`] while nobody receives is [`Disconnected`](Error::Disconnected), as one is
     /// whose manager ends later.  fifo(7)
+    ///
+    /// What a killed manager has left at the path is taken over by [`create`](Self::create), once
+    /// nobody has it open any more to read, nor a [`Fifo`] of it; of several that try one gets it.
     pub fn control(mut self) -> Self {
         (self.control, self.many_writers) = (true, true);
         self
@@ -91,7 +94,8 @@ impl FifoOptions {
     ///
     /// # Errors
     ///
-    /// [`Os`](Error::Os) when something of that name is there, when the directory cannot be written,
+    /// [`Os`](Error::Os) when something of that name is there (in [`control`](Self::control) mode, when
+    /// somebody has it), when the directory cannot be written,
     /// and when other users could replace what is in it: it must be this user's or root's, and
     /// writable by others only with the sticky bit, as `/tmp` is.
     pub fn create(&self, path: impl AsRef<Path>) -> Result<Fifo> {
@@ -156,6 +160,10 @@ impl FifoOptions {
             Err(Error::WouldBlock) if self.control => Err(Error::Disconnected),
             opened => opened,
         }
+    }
+
+    pub(crate) fn is_control(&self) -> bool {
+        self.control
     }
 
     /// How a receiver opens.

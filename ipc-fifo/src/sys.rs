@@ -1,12 +1,14 @@
 //! System calls: making a FIFO 0600 under any umask, finding one without opening it, opening what
-//! was found, and a private directory.
+//! was found, locking it, and a private directory.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, open, openat};
+#[expect(deprecated)]
+use nix::fcntl::flock;
+use nix::fcntl::{AT_FDCWD, FlockArg, OFlag, open, openat};
 use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstat};
 use nix::unistd::{self, UnlinkatFlags, mkdtemp, mkfifoat};
 
@@ -47,7 +49,9 @@ pub(crate) fn make_fifo(dir: impl AsFd, name: &Path, object: &str) -> Result<Own
         Err(errno) => Err(("open", errno)),
     };
     made.map_err(|(call, errno)| {
-        remove_file(&dir, name);
+        if errno != Errno::ENOENT {
+            remove_file(&dir, name); // else somebody has, and the name may be another's by now
+        }
         Error::os(call, object, errno)
     })
 }
@@ -82,6 +86,28 @@ pub(crate) fn stat(node: &OwnedFd) -> nix::Result<Stat> {
 pub(crate) fn open_end(node: &OwnedFd, flags: OFlag) -> nix::Result<OwnedFd> {
     let flags = flags | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     open(&by_descriptor(node), flags, Mode::empty())
+}
+
+/// Locks what `fd` is open on until its last copy is closed; false if somebody else has.  flock(2)
+#[expect(deprecated)] // `Flock` unlocks as it is dropped, for a process that has forked off a copy, too
+pub(crate) fn lock(fd: &OwnedFd) -> nix::Result<bool> {
+    match flock(fd.as_raw_fd(), FlockArg::LockExclusiveNonblock) {
+        Ok(()) => Ok(true),
+        Err(Errno::EWOULDBLOCK) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Reads what is there, and forgets it.  read(2)
+pub(crate) fn drain(fd: &OwnedFd) -> nix::Result<()> {
+    let mut bytes = [0; 4096];
+    loop {
+        match unistd::read(fd, &mut bytes) {
+            Ok(0) | Err(Errno::EAGAIN) => return Ok(()),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
 }
 
 /// Makes a directory of a name that nobody has, 0700, in `parent`.  mkdtemp(3)
