@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::options::Peer;
+use crate::make::Peer;
 use crate::socket::Socket;
 use crate::{Address, Error, Kind, Listener, Result, SocketOptions, Wait, sys};
 

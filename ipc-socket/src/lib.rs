@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod address;
+mod adopt;
 mod connect;
 mod credentials;
 mod fds;
@@ -8,6 +9,7 @@ mod file;
 mod half;
 mod kind;
 mod listener;
+mod make;
 mod options;
 mod packet;
 mod peers;

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::file::SocketFile;
-use crate::options::Peer;
+use crate::make::Peer;
 use crate::peers::Peers;
 use crate::socket::Socket;
 use crate::takeover::{self, Lock};
@@ -118,7 +118,7 @@ impl Listener {
     /// waits for the next to come is not woken for those in the queue. Serve or drop others before
     /// the next try. The listener stays usable, and what it accepted before is untouched.  accept(2)
     pub fn accept_wait(&self, wait: Wait) -> Result<SocketDuplex> {
-        let mut endpoint = self.options.endpoint(self.accept_socket(wait)?)?;
+        let mut endpoint = self.options.endpoint_over(self.accept_socket(wait)?)?;
         if let Some(limit) = self.options.header_deadline {
             endpoint.receiver().set_header_deadline(limit);
         }

@@ -1,17 +1,10 @@
 //! How sockets are made.
 
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use ipc_core::frame::{DEFAULT_MAX_LEN, HEADER_LEN};
-use ipc_core::stream::{FramedReceiver, FramedSender};
-
-use crate::half::Half;
-use crate::packet::{self, PacketReceiver, PacketSender};
-use crate::socket::Socket;
 use crate::{
-    Address, Duplex, Error, Kind, Listener, Result, SocketDuplex, SocketReceiver, SocketSender,
-    Spin, Wait, connect, sys,
+    Address, Kind, Listener, Result, SocketDuplex, SocketReceiver, SocketSender, Spin, Wait,
+    connect,
 };
 
 /// How sockets are made.
@@ -31,22 +24,14 @@ use crate::{
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct SocketOptions {
-    kind: Kind,
-    max_len: Option<usize>,
-    spin: Spin,
-    send_buffer: Option<usize>,
-    recv_buffer: Option<usize>,
+    pub(crate) kind: Kind,
+    pub(crate) max_len: Option<usize>,
+    pub(crate) spin: Spin,
+    pub(crate) send_buffer: Option<usize>,
+    pub(crate) recv_buffer: Option<usize>,
     pub(crate) header_deadline: Option<Duration>,
     pub(crate) max_peers: usize,
-    fds: Option<usize>,
-}
-
-/// Who has the other end.
-#[derive(Clone, Copy)]
-pub(crate) enum Peer {
-    /// Whoever made this one.
-    Own,
-    Stranger,
+    pub(crate) fds: Option<usize>,
 }
 
 impl SocketOptions {
@@ -145,7 +130,7 @@ impl SocketOptions {
     /// [`Os`](Error::Os) when the process or the system has no descriptors left.
     pub fn channel(&self) -> Result<(SocketSender, SocketReceiver)> {
         let (sender, receiver) = self.sockets()?;
-        Ok((self.sender(sender)?, self.receiver(receiver)?))
+        Ok((self.sender_over(sender)?, self.receiver_over(receiver)?))
     }
 
     /// Two equal, connected endpoints. A TCP pair is made over the loopback address, and is
@@ -156,7 +141,7 @@ impl SocketOptions {
     /// As [`channel`](SocketOptions::channel).
     pub fn pair(&self) -> Result<(SocketDuplex, SocketDuplex)> {
         let (ours, theirs) = self.sockets()?;
-        Ok((self.endpoint(ours)?, self.endpoint(theirs)?))
+        Ok((self.endpoint_over(ours)?, self.endpoint_over(theirs)?))
     }
 
     /// Listens at `address`. A path's file is made with mode 0600, and removed when the listener is
@@ -210,103 +195,7 @@ impl SocketOptions {
     /// [`Os`](Error::Os) when nobody listens there; [`TimedOut`](Error::TimedOut) or
     /// [`WouldBlock`](Error::WouldBlock) when the wait is over.
     pub fn connect_wait(&self, address: impl Into<Address>, wait: Wait) -> Result<SocketDuplex> {
-        self.endpoint(connect::connect(self, &address.into(), wait)?)
-    }
-
-    /// Two connected sockets.
-    fn sockets(&self) -> Result<(Socket, Socket)> {
-        if self.kind == Kind::Tcp {
-            return connect::loopback(self);
-        }
-        let object = format!("{} socket pair", self.kind);
-        let (ours, theirs) =
-            sys::pair(self.kind).map_err(|error| Error::os("socketpair", &*object, error))?;
-        let socket = |fd| self.socket(fd, self.kind, Peer::Own, &object);
-        Ok((socket(ours)?, socket(theirs)?))
-    }
-
-    /// The kind of socket for `address`.
-    pub(crate) fn kind_for(&self, address: &Address) -> Result<Kind> {
-        match (self.kind, address) {
-            (Kind::Unix | Kind::Tcp, Address::Tcp(_)) => Ok(Kind::Tcp),
-            (Kind::Unix | Kind::Seqpacket, Address::Path(_) | Address::Abstract(_)) => {
-                Ok(self.kind)
-            }
-            (kind, address) => {
-                let error = std::io::Error::new(
-                    std::io::ErrorKind::InvalidInput,
-                    "the kind and the address do not go together",
-                );
-                Err(Error::os(
-                    "socket",
-                    format!("{kind} socket {address}"),
-                    error,
-                ))
-            }
-        }
-    }
-
-    /// Takes `fd` as a socket, with what these options say set.
-    pub(crate) fn socket(
-        &self,
-        fd: OwnedFd,
-        kind: Kind,
-        peer: Peer,
-        object: &str,
-    ) -> Result<Socket> {
-        let os = |call| move |error| Error::os(call, object, error);
-        if let Some(bytes) = self.send_buffer {
-            sys::set_send_buffer(&fd, bytes).map_err(os("setsockopt(SO_SNDBUF)"))?;
-        }
-        if let (Kind::Seqpacket, Some(max_len)) = (kind, self.max_len) {
-            let needed = packet::buffer_for(max_len.saturating_add(HEADER_LEN));
-            if sys::send_buffer(&fd).map_err(os("getsockopt(SO_SNDBUF)"))? < needed {
-                sys::set_send_buffer(&fd, needed.div_ceil(2))
-                    .map_err(os("setsockopt(SO_SNDBUF)"))?;
-            }
-        }
-        if let Some(bytes) = self.recv_buffer {
-            sys::set_recv_buffer(&fd, bytes).map_err(os("setsockopt(SO_RCVBUF)"))?;
-        }
-        if kind == Kind::Tcp {
-            sys::set_nodelay(&fd).map_err(os("setsockopt(TCP_NODELAY)"))?;
-        }
-        let socket = Socket::new(fd, kind, object);
-        Ok(match (self.fds, peer) {
-            (Some(max), _) => socket.taking_fds(max, 0),
-            (None, Peer::Stranger) => socket.taking_fds(0, 0),
-            (None, Peer::Own) => socket,
-        })
-    }
-
-    /// The two halves over one connected socket.
-    pub(crate) fn endpoint(&self, socket: Socket) -> Result<SocketDuplex> {
-        let (sender, receiver) = (self.sender(socket.clone())?, self.receiver(socket)?);
-        Ok(Duplex::new(sender, receiver))
-    }
-
-    fn sender(&self, socket: Socket) -> Result<SocketSender> {
-        Ok(SocketSender::new(match socket.kind() {
-            Kind::Unix | Kind::Tcp => {
-                Half::Stream(FramedSender::new(socket, self.stream_max_len(), self.spin))
-            }
-            Kind::Seqpacket => Half::Packet(PacketSender::new(socket, self.max_len, self.spin)?),
-        }))
-    }
-
-    fn receiver(&self, socket: Socket) -> Result<SocketReceiver> {
-        Ok(SocketReceiver::new(match socket.kind() {
-            Kind::Unix | Kind::Tcp => Half::Stream(FramedReceiver::new(
-                socket,
-                self.stream_max_len(),
-                self.spin,
-            )),
-            Kind::Seqpacket => Half::Packet(PacketReceiver::new(socket, self.max_len, self.spin)?),
-        }))
-    }
-
-    fn stream_max_len(&self) -> usize {
-        self.max_len.unwrap_or(DEFAULT_MAX_LEN)
+        self.endpoint_over(connect::connect(self, &address.into(), wait)?)
     }
 }
 

@@ -82,6 +82,7 @@ impl Socket {
         let [fd] = <[OwnedFd; 1]>::try_from(fds).map_err(|_| foreign("not one descriptor"))?;
         match sys::kind(&fd) {
             Some(found) if found as u64 == kind => {
+                sys::adopt(&fd, found).map_err(|error| Error::os("fcntl", &*object, error))?;
                 let socket = Socket::new(fd, found, &object);
                 Ok(match arriving.checked_sub(1) {
                     None => (socket, rest),

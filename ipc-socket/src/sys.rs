@@ -65,6 +65,22 @@ pub(crate) fn kind(fd: &OwnedFd) -> Option<Kind> {
     }
 }
 
+/// Whether a socket has a peer.  getpeername(2)
+pub(crate) fn is_connected(fd: &OwnedFd) -> bool {
+    socket::getpeername::<SockaddrStorage>(fd.as_raw_fd()).is_ok()
+}
+
+/// Makes a socket of others closed on exec, and its peer's credentials not come with every message,
+/// where they would be taken for descriptors.  fcntl(2); unix(7), `SO_PASSCRED`
+pub(crate) fn adopt(fd: &OwnedFd, kind: Kind) -> io::Result<()> {
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+    fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    match kind {
+        Kind::Unix | Kind::Seqpacket => Ok(socket::setsockopt(fd, sockopt::PassCred, &false)?),
+        Kind::Tcp => Ok(()),
+    }
+}
+
 /// `address` as the kernel takes it; `ENAMETOOLONG` if a `sockaddr_un` does not hold it.  unix(7)
 pub(crate) fn name(address: &Address) -> io::Result<Box<dyn SockaddrLike>> {
     Ok(match address {

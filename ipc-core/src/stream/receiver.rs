@@ -239,7 +239,9 @@ impl<R: Source> Inflow<R> {
     #[cold]
     fn oversize(&mut self, Oversize { claimed }: Oversize) -> Error {
         let max = self.decoder.max_len();
-        self.poison(format!("a frame header claims {claimed} bytes, max_len is {max}"))
+        self.poison(format!(
+            "a frame header claims {claimed} bytes, max_len is {max}"
+        ))
     }
 
     #[cold]
