@@ -89,7 +89,7 @@ impl SocketOptions {
 
     /// How many descriptors a message may bring, at most 16; [`SocketReceiver::take_fds`] takes them.
     /// A peer that sends more, or some in the middle of a message, is dropped: all are closed, and
-    /// receiving is [`Malformed`](Error::Malformed). So it is if this process has no room for them.
+    /// receiving is [`Malformed`](crate::Error::Malformed). So it is if this process has no room for them.
     ///
     /// None by default. Between the ends of a [`pair`](SocketOptions::pair) or a
     /// [`channel`](SocketOptions::channel), which trust each other, the kernel then closes what
@@ -101,7 +101,7 @@ impl SocketOptions {
 
     /// How long a peer that a [`Listener`] accepts may take to begin: the 4-byte header of its first
     /// frame must be whole within `limit` of [`accept`](Listener::accept), and that of any other
-    /// within `limit` of its first byte. Else receiving is [`Malformed`](Error::Malformed), and the
+    /// within `limit` of its first byte. Else receiving is [`Malformed`](crate::Error::Malformed), and the
     /// connection is to be dropped. Later silence is no fault, nor is a slow body: its memory grows as
     /// it arrives. Packets arrive whole, and have no such deadline. Without it, the default, only the
     /// waits of a receive count.
@@ -116,7 +116,7 @@ impl SocketOptions {
 
     /// The most connections that a [`Listener`] has at a time, those of this process that it has
     /// accepted and that are not yet dropped. Those beyond are accepted and closed at once: they find
-    /// themselves [`Disconnected`](Error::Disconnected), and may try again. Without a limit by
+    /// themselves [`Disconnected`](crate::Error::Disconnected), and may try again. Without a limit by
     /// default; the descriptors are one.
     pub fn max_peers(mut self, count: usize) -> Self {
         self.max_peers = count;
@@ -127,7 +127,7 @@ impl SocketOptions {
     ///
     /// # Errors
     ///
-    /// [`Os`](Error::Os) when the process or the system has no descriptors left.
+    /// [`Os`](crate::Error::Os) when the process or the system has no descriptors left.
     pub fn channel(&self) -> Result<(SocketSender, SocketReceiver)> {
         let (sender, receiver) = self.sockets()?;
         Ok((self.sender_over(sender)?, self.receiver_over(receiver)?))
@@ -151,7 +151,7 @@ impl SocketOptions {
     ///
     /// # Errors
     ///
-    /// [`Os`](Error::Os) when the address is taken, or cannot be had; the message says what to do.
+    /// [`Os`](crate::Error::Os) when the address is taken, or cannot be had; the message says what to do.
     pub fn listen(&self, address: impl Into<Address>) -> Result<Listener> {
         Listener::bind(self.clone(), address.into())
     }
@@ -192,8 +192,8 @@ impl SocketOptions {
     ///
     /// # Errors
     ///
-    /// [`Os`](Error::Os) when nobody listens there; [`TimedOut`](Error::TimedOut) or
-    /// [`WouldBlock`](Error::WouldBlock) when the wait is over.
+    /// [`Os`](crate::Error::Os) when nobody listens there; [`TimedOut`](crate::Error::TimedOut) or
+    /// [`WouldBlock`](crate::Error::WouldBlock) when the wait is over.
     pub fn connect_wait(&self, address: impl Into<Address>, wait: Wait) -> Result<SocketDuplex> {
         self.endpoint_over(connect::connect(self, &address.into(), wait)?)
     }
