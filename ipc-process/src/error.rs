@@ -12,8 +12,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// so that `unwrap` and a failing `main` are readable.
 #[non_exhaustive]
 pub enum Error {
-    /// A channel's end could not be taken apart, put together again, or waited for.
-    End(ipc_core::Error),
+    /// What the channels have to say: an end cannot be taken apart, say, or a wait is over.
+    Ipc(ipc_core::Error),
     /// The child ended, and not with success.
     Failed {
         /// Its process id, as it was.
@@ -67,7 +67,7 @@ impl Error {
     /// The [`io::ErrorKind`] nearest in meaning.
     pub fn kind(&self) -> io::ErrorKind {
         match self {
-            Error::End(error) => error.kind(),
+            Error::Ipc(error) => error.kind(),
             Error::Failed { .. } => io::ErrorKind::Other,
             Error::Os { source, .. } => source.kind(),
             Error::Threaded { .. } => io::ErrorKind::Unsupported,
@@ -80,7 +80,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::End(error) => error.fmt(f),
+            Error::Ipc(error) => error.fmt(f),
             Error::Failed { pid, status } => {
                 write!(f, "child {pid} failed with {status}")?;
                 match status.code() {
@@ -127,7 +127,7 @@ impl fmt::Debug for Error {
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Error::End(error) => Some(error),
+            Error::Ipc(error) => Some(error),
             Error::Os { source, .. } => Some(source),
             _ => None,
         }
@@ -136,7 +136,7 @@ impl error::Error for Error {
 
 impl From<ipc_core::Error> for Error {
     fn from(error: ipc_core::Error) -> Self {
-        Error::End(error)
+        Error::Ipc(error)
     }
 }
 

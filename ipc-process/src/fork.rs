@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use crate::attributes::{Attributes, Report};
 use crate::stdio::Redirect;
 use crate::title::{set_name, threads};
-use crate::{Child, Error, ProcessOptions, Result, siblings, sys};
+use crate::{Child, Error, ProcessOptions, Result, siblings, signals, sys};
 
 /// Forks a child that runs `f` with `theirs` and ends; `ours` stays here.
 ///
@@ -109,6 +109,7 @@ impl ProcessOptions {
 
     /// In the child: makes of it what was asked for.
     fn enter(&self, redirect: Option<Redirect>, attributes: &Attributes, report: Report) {
+        signals::forget();
         if let Some(redirect) = redirect {
             redirect.enter();
         }

@@ -136,7 +136,7 @@ impl Parts {
 ///
 /// # Errors
 ///
-/// [`Nothing`](Error::Nothing) if there is none; [`End`](Error::End) if it is of another type.
+/// [`Nothing`](Error::Nothing) if there is none; [`Ipc`](Error::Ipc) if it is of another type.
 pub fn inherited<T: Inherit>() -> Result<T> {
     Ok(Parts::take().ok_or(Error::Nothing)?.end()?)
 }

@@ -3,15 +3,18 @@
 mod attributes;
 mod child;
 mod error;
+mod events;
 mod fork;
 mod handover;
 mod options;
 mod parent;
 mod run;
 mod siblings;
+mod signals;
 mod spawn;
 mod stdio;
 mod sys;
+mod ticks;
 mod title;
 mod wait_any;
 
@@ -19,12 +22,16 @@ pub use child::Child;
 pub use error::{Error, Result};
 pub use fork::fork;
 pub use handover::inherited;
-pub use ipc_core::{Inherit, Ready};
+#[cfg(feature = "tokio")]
+pub use ipc_core::Async;
+pub use ipc_core::{Inherit, Interest, Ready, Select, Wait};
 pub use options::{ProcessOptions, Resource};
 pub use parent::set_parent_death;
 pub use run::{CommandExt, run};
+pub use signals::{Signal, Signals};
 pub use spawn::spawn;
 #[doc(hidden)]
 pub use spawn::{Entry, enter};
+pub use ticks::Ticks;
 pub use title::set_name;
 pub use wait_any::{try_wait_any, wait_any, wait_any_timeout};

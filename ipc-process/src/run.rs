@@ -11,7 +11,7 @@ use ipc_core::Inherit;
 use crate::attributes::{Attributes, Report};
 use crate::handover::{Manifest, VARIABLE};
 use crate::sys::{self, BeforeExec};
-use crate::{Child, Error, ProcessOptions, Result, siblings, stdio};
+use crate::{Child, Error, ProcessOptions, Result, siblings, signals, stdio};
 
 /// Runs another program, which takes `theirs` by [`inherited`](crate::inherited); `ours` stays here.
 ///
@@ -25,7 +25,7 @@ use crate::{Child, Error, ProcessOptions, Result, siblings, stdio};
 /// # Errors
 ///
 /// After an error the program has not run. [`Os`](Error::Os) if it cannot be run or the kernel
-/// refuses; [`End`](Error::End) if `theirs` cannot be taken apart.
+/// refuses; [`Ipc`](Error::Ipc) if `theirs` cannot be taken apart.
 ///
 /// ```
 /// use std::process::{Command, Stdio};
@@ -72,6 +72,7 @@ impl ProcessOptions {
         program.env(VARIABLE, manifest.number());
         let (report, heard) = Report::new()?;
         let start = Arc::new(Start {
+            blocked: signals::blocked(),
             attributes: Attributes::new(self)?,
             manifest,
             report,
@@ -105,6 +106,7 @@ pub(crate) fn ours_of<A: Inherit>(ours: A) -> A {
 /// All that a child does before exec.
 #[derive(Debug)]
 struct Start {
+    blocked: sys::Signals,
     attributes: Attributes,
     manifest: Manifest,
     report: Report,
@@ -116,6 +118,7 @@ struct Once(Weak<Start>);
 impl BeforeExec for Once {
     fn run(&self) -> io::Result<()> {
         self.0.upgrade().map_or(Ok(()), |start| {
+            sys::unblock(start.blocked)?;
             start.attributes.apply(&start.report)?;
             start.manifest.pass()
         })

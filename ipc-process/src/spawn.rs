@@ -26,7 +26,7 @@ use crate::{Child, Error, ProcessOptions, Result};
 /// # Errors
 ///
 /// After an error nothing has run. [`Unregistered`](Error::Unregistered) if `entries!` does not
-/// name it; [`End`](Error::End) if `theirs` cannot be taken apart; [`Os`](Error::Os) if the kernel
+/// name it; [`Ipc`](Error::Ipc) if `theirs` cannot be taken apart; [`Os`](Error::Os) if the kernel
 /// refuses.
 ///
 /// ```

@@ -244,7 +244,7 @@ fn main() -> ExitCode {
                 }
                 0
             }
-            Err(Error::End(_)) => 3,
+            Err(Error::Ipc(_)) => 3,
             Err(_) => 4,
         });
     }

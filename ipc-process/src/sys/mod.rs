@@ -4,9 +4,11 @@
 mod descriptors;
 mod exec;
 mod process;
+mod signals;
 mod title;
 
 pub(crate) use descriptors::*;
 pub(crate) use exec::*;
 pub(crate) use process::*;
+pub(crate) use signals::*;
 pub(crate) use title::*;

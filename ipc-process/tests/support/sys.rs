@@ -148,3 +148,16 @@ pub fn take_all_descriptors() -> Vec<OwnedFd> {
         taken.push(unsafe { OwnedFd::from_raw_fd(fd) });
     }
 }
+
+/// raise(3), real-time signals too.
+pub fn raise(signal: i32) {
+    // SAFETY: an integer; the signal is blocked.
+    assert_eq!(unsafe { libc::raise(signal) }, 0);
+}
+
+/// Blocks a signal in this thread.
+pub fn block(signal: i32) {
+    SigSet::from(Signal::try_from(signal).unwrap())
+        .thread_block()
+        .unwrap();
+}
