@@ -1,5 +1,6 @@
 //! A forked child: waiting for it, signalling it, ending it.
 
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{self, ChildStderr, ChildStdin, ChildStdout, ExitStatus};
 use std::time::Duration;
@@ -238,7 +239,10 @@ impl AsFd for Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if matches!(self.state, State::Running) && self.parent == process::id() {
+        if self.parent != process::id() {
+            // Of a forked child, which had the pipes closed before it ran.
+            mem::forget((self.stdin.take(), self.stdout.take(), self.stderr.take()));
+        } else if matches!(self.state, State::Running) {
             let _ = self.kill();
             let _ = self.wait();
         }

@@ -1,5 +1,6 @@
 //! What can go wrong with a child.
 
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::{error, fmt, io};
 
@@ -12,8 +13,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// so that `unwrap` and a failing `main` are readable.
 #[non_exhaustive]
 pub enum Error {
-    /// What the channels have to say: an end cannot be taken apart, say, or a wait is over.
-    Ipc(ipc_core::Error),
     /// The child ended, and not with success.
     Failed {
         /// Its process id, as it was.
@@ -21,6 +20,15 @@ pub enum Error {
         /// How it ended.
         status: ExitStatus,
     },
+    /// Another process has the pid file.
+    Held {
+        /// The file.
+        path: PathBuf,
+        /// The process that has it, if it has said so yet.
+        pid: Option<u32>,
+    },
+    /// What the channels have to say: an end cannot be taken apart, say, or a wait is over.
+    Ipc(ipc_core::Error),
     /// This program was not started by [`run`](crate::run), or its ends have been taken already.
     Nothing,
     /// A system call failed.
@@ -67,8 +75,9 @@ impl Error {
     /// The [`io::ErrorKind`] nearest in meaning.
     pub fn kind(&self) -> io::ErrorKind {
         match self {
-            Error::Ipc(error) => error.kind(),
             Error::Failed { .. } => io::ErrorKind::Other,
+            Error::Held { .. } => io::ErrorKind::AlreadyExists,
+            Error::Ipc(error) => error.kind(),
             Error::Os { source, .. } => source.kind(),
             Error::Threaded { .. } => io::ErrorKind::Unsupported,
             Error::Nothing | Error::Unknown { .. } => io::ErrorKind::NotFound,
@@ -80,7 +89,6 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Ipc(error) => error.fmt(f),
             Error::Failed { pid, status } => {
                 write!(f, "child {pid} failed with {status}")?;
                 match status.code() {
@@ -88,6 +96,14 @@ impl fmt::Display for Error {
                     _ => Ok(()),
                 }
             }
+            Error::Held { path, pid } => {
+                write!(f, "pid file {} is locked by ", path.display())?;
+                match pid {
+                    Some(pid) => write!(f, "process {pid}: it is running already, stop it first"),
+                    None => f.write_str("another process, which is just starting"),
+                }
+            }
+            Error::Ipc(error) => error.fmt(f),
             Error::Nothing => f.write_str(
                 "no ends were handed to this program, or they have been taken: start it with \
                  ipc_process::run, and call inherited() once",

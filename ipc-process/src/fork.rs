@@ -182,7 +182,7 @@ fn drop_silently(theirs: impl Inherit, streams: Vec<(RawFd, OwnedFd)>, deaf: Bor
     }
 }
 
-fn refuse_threads() -> Result<()> {
+pub(crate) fn refuse_threads() -> Result<()> {
     // A thread that was joined is listed for an instant more.
     const PATIENCE: u32 = 50;
     for look in 0.. {

@@ -168,6 +168,14 @@ fn a_child_forked_later_does_not_hold_stdin() {
     drop(sleeper);
 }
 
+fn a_child_that_is_dropped_in_another_is_left_alone() {
+    let mut slot = Some(shell("cat"));
+    let (other, ()) = fork(((), ()), |()| drop(slot.take())).unwrap();
+    other.join().unwrap();
+    let output = slot.unwrap().communicate(b"still there").unwrap();
+    assert_eq!(output.stdout, b"still there");
+}
+
 fn descriptors_are_found_under_their_numbers() {
     let pipes = [(); 3].map(|()| ipc_pipe::raw());
     let [(mut a, to_a), (mut b, to_b), (mut c, to_c)] = pipes;
@@ -263,6 +271,7 @@ fn main() -> ExitCode {
         a_spawned_child_communicates,
         streams_are_selected,
         a_child_forked_later_does_not_hold_stdin,
+        a_child_that_is_dropped_in_another_is_left_alone,
         descriptors_are_found_under_their_numbers,
         descriptors_change_places,
         an_error_is_told_whatever_numbers_are_taken,

@@ -60,3 +60,13 @@ pub(crate) fn is_stream(fd: BorrowedFd<'_>) -> bool {
         kind == SFlag::S_IFIFO || kind == SFlag::S_IFSOCK
     })
 }
+
+/// Locks the file that `fd` is open on, without waiting.  flock(2)
+///
+/// Not nix's, whose lock is undone by a drop in any process that has it.
+pub(crate) fn lock(fd: BorrowedFd<'_>) -> std::io::Result<()> {
+    // SAFETY: integers, and a descriptor that is open.
+    let locked = unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
+    nix::errno::Errno::result(locked)?;
+    Ok(())
+}

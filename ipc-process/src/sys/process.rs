@@ -10,7 +10,7 @@ use nix::unistd::{ForkResult, Pid};
 
 /// Forks; the child gets `None`.  fork(2)
 pub(crate) fn fork() -> io::Result<Option<Pid>> {
-    // SAFETY: the one caller has refused a second thread, so that the child may do whatever this
+    // SAFETY: the callers have refused a second thread, so that the child may do whatever this
     // process may.
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Child => Ok(None),
