@@ -73,6 +73,14 @@ prove-fuzz runs="10000000":
     ipc-shm/fuzz/run headers -runs={{runs}}
     ipc-shm/fuzz/run cursors -runs={{runs}}
 
+# Everything that takes apart what a peer wrote: frames of a stream however they are cut, packets, PHP's values,
+# Swoole's tasks. What has no unsafe code does without the sanitizer.
+prove-decoders runs="10000000":
+    SANITIZER=none ipc-core/fuzz/run frames -runs={{runs}}
+    SANITIZER=none ipc-msgqueue/fuzz/run php -runs={{runs}}
+    SANITIZER=none ipc-msgqueue/fuzz/run swoole -max_len=400 -runs={{runs}}
+    ipc-socket/fuzz/run packets -runs={{runs}}
+
 # So many peers of each kind that scribble over all they can write, while the other end goes on.
 prove-hostile peers="1000":
     HOSTILE={{peers}} IPC_TEST_SECONDS=3600 cargo test --release -p ipc-shm --test hostile -- --test-threads 1 --nocapture

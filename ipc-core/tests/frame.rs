@@ -54,6 +54,15 @@ proptest! {
     }
 }
 
+fn a_header_that_claims_4_gib_takes_64_kib() {
+    take_largest_allocation();
+    let mut decoder = Decoder::new(LARGEST_MAX_LEN);
+    decoder.extend(&header(LARGEST_MAX_LEN));
+    assert_eq!(decoder.next(), Ok(false));
+    assert!(!decoder.space().is_empty());
+    assert_eq!(take_largest_allocation(), WINDOW);
+}
+
 /// Bytes that the decoder has room for before any has arrived.
 const WINDOW: usize = 64 << 10;
 
@@ -156,4 +165,5 @@ ipc_core::cases! {
     messages_come_out_whole,
     whatever_comes_is_decoded_as_by_the_model,
     the_buffer_grows_as_data_arrives,
+    a_header_that_claims_4_gib_takes_64_kib,
 }
