@@ -130,10 +130,13 @@ impl Select {
         loop {
             self.fds.clear();
             self.armed.clear(); // a member that failed to arm may have left some
-            let mut limit = wait;
+            let (mut limit, mut now) = (wait, None);
+            let mut is_past = |at| at <= *now.get_or_insert_with(Instant::now);
             for member in members.iter_mut() {
-                let ready = member.arm()? || is_late(*member);
-                limit = limit.or_until(member.deadline());
+                let ready = member.arm()?;
+                let deadline = member.deadline();
+                let ready = ready || deadline.is_some_and(&mut is_past);
+                limit = limit.or_until(deadline);
                 let (fd, interest) = member.fd();
                 self.fds.push(sys::pollfd(fd, interest));
                 if ready {
@@ -162,10 +165,6 @@ impl Select {
             }
         }
     }
-}
-
-fn is_late(member: &dyn Ready) -> bool {
-    member.deadline().is_some_and(|at| at <= Instant::now())
 }
 
 impl std::fmt::Debug for Select {
