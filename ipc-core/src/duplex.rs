@@ -88,6 +88,10 @@ impl<S: Sender + Ready, R: Ready> Ready for Duplex<S, R> {
         self.receiver.arm()
     }
 
+    fn is_drained(&self) -> bool {
+        self.receiver.is_drained()
+    }
+
     fn tail(&self) -> Option<BorrowedFd<'_>> {
         self.sender.pending()
     }

@@ -27,6 +27,13 @@ pub trait Ready {
     /// Prepares for sleep, and looks once more: true is ready now, do not sleep.
     fn arm(&mut self) -> Result<bool>;
 
+    /// Whether the last try looked, and took all that was there: unless [`arm`](Ready::arm) says
+    /// otherwise, the next is in vain before [`fd`](Ready::fd) turns ready anew. Who heeds it spares a
+    /// system call; false is never wrong.
+    fn is_drained(&self) -> bool {
+        false
+    }
+
     /// A second descriptor, to wait on for writing, while an endpoint has an unsent tail. When it
     /// turns ready, [`arm`](Ready::arm) again.
     fn tail(&self) -> Option<BorrowedFd<'_>> {
@@ -54,6 +61,10 @@ impl<T: Ready + ?Sized> Ready for &mut T {
 
     fn arm(&mut self) -> Result<bool> {
         (**self).arm()
+    }
+
+    fn is_drained(&self) -> bool {
+        (**self).is_drained()
     }
 
     fn tail(&self) -> Option<BorrowedFd<'_>> {

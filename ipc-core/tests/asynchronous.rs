@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ipc_core::{Async, Error, Receiver, Sender, Wait};
 use ipc_pipe::{PipeDuplex, PipeReceiver, PipeSender};
+use nix::fcntl::OFlag;
 use tokio::runtime::Builder;
 use tokio::task::yield_now;
 use tokio::time::timeout;
@@ -324,6 +325,46 @@ fn a_receive_that_waits_sleeps() {
 }
 
 /// The end of the way in stays ready for ever.
+/// Several in one read, one in each, and nothing: what came is never left lying.
+#[test]
+fn messages_are_noticed_however_many_a_read_brings() {
+    on_both_schedulers(|| async {
+        let ((mut tx, mut rx), (mut back, mut answers)) = (channel(), channel());
+        let answering = tokio::spawn(async move {
+            for i in 0..2000 {
+                assert_eq!(number(rx.recv().await.unwrap()), i);
+                if i % 7 == 6 {
+                    back.send(b"on").await.unwrap();
+                }
+            }
+        });
+        for i in 0..2000u32 {
+            tx.send(&i.to_be_bytes()).await.unwrap();
+            if i % 7 == 6 {
+                answers.recv().await.unwrap();
+            }
+        }
+        answering.await.unwrap();
+    });
+}
+
+/// A read of such a pipe ends where a packet does, however much there is: not what a short one means
+/// elsewhere.  pipe(2)
+#[test]
+fn packets_of_a_foreign_writer_are_all_received() {
+    on_both_schedulers(|| async {
+        let flags = OFlag::O_CLOEXEC | OFlag::O_DIRECT;
+        let (reader, writer) = nix::unistd::pipe2(flags).unwrap();
+        let mut rx = Async::new(PipeReceiver::try_from(reader).unwrap()).unwrap();
+        for _ in 0..3 {
+            nix::unistd::write(&writer, b"\0\0\0\x02hi").unwrap();
+        }
+        for _ in 0..3 {
+            assert_eq!(rx.recv().await.unwrap(), b"hi");
+        }
+    });
+}
+
 #[test]
 fn a_send_that_waits_sleeps_though_nothing_more_can_come() {
     on_both_schedulers(|| async {

@@ -61,6 +61,10 @@ impl Ready for PipeReceiver {
     fn arm(&mut self) -> Result<bool> {
         self.inner.arm()
     }
+
+    fn is_drained(&self) -> bool {
+        self.inner.is_drained()
+    }
 }
 
 impl Inherit for PipeReceiver {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use tokio::task::coop;
 use tokio::time::{Sleep, sleep_until};
-use watch::{Watch, Way, note};
+use watch::{Watch, Way, clear, note};
 
 use crate::{Error, Interest, Ready, Receiver, Result, Sender, Wait};
 
@@ -47,6 +47,8 @@ pub struct Async<H> {
     /// An endpoint's descriptor for sending. Registered when a send first has to wait: on a socket,
     /// every message that the peer reads would wake the reactor.
     room: Option<Watch>,
+    /// There was nothing left after a receive: `fd` tells of what came since.
+    drained: bool,
 }
 
 impl<H: Ready> Async<H> {
@@ -68,6 +70,7 @@ impl<H: Ready> Async<H> {
             half,
             fd,
             room: None,
+            drained: false,
         })
     }
 
@@ -107,20 +110,36 @@ impl<H: Ready> Async<H> {
         op: &mut impl FnMut(&mut H) -> Result<T>,
         timer: &mut Option<Pin<Box<Sleep>>>,
     ) -> Poll<Result<T>> {
-        let Async { half, fd, room } = self;
+        let Async {
+            half,
+            fd,
+            room,
+            drained,
+        } = self;
         loop {
             let both = way == Way::Out || half.tail().is_some();
             let watched = room.as_ref().filter(|_| both);
             // Only readiness from before a try is refuted by it; what comes later is kept.
             let refuted = note(fd, watched, way, cx)?;
+            let told = refuted.iter().any(Option::is_some);
+            if way == Way::Receive && !both && *drained && !told && !arm(half, way)? {
+                return Poll::Pending;
+            }
             match op(half) {
                 Err(Error::WouldBlock) => {}
-                done => return Poll::Ready(done),
+                done => {
+                    let emptied = way == Way::Receive && half.is_drained();
+                    if emptied {
+                        clear(refuted);
+                    }
+                    *drained = emptied || (*drained && !told);
+                    return Poll::Ready(done);
+                }
             }
+            // A sender that waits takes in what arrives, but not without end.
+            *drained = false;
             let ready = arm(half, way)?;
-            for mut guard in refuted.into_iter().flatten() {
-                guard.clear_ready();
-            }
+            clear(refuted);
             if both && room.is_none() {
                 if let Some(sender) = half.sending() {
                     *room = Some(Watch::new(sender.fd())?);
@@ -192,7 +211,7 @@ impl<H: Receiver + Ready> Async<H> {
     ///
     /// Those of [`Receiver::recv_wait`].
     pub async fn recv(&mut self) -> Result<&[u8]> {
-        self.drive(Way::In, |half| half.recv_wait(Wait::Never))
+        self.drive(Way::Receive, |half| half.recv_wait(Wait::Never))
             .await?;
         Ok(self.half.message())
     }
@@ -204,8 +223,10 @@ impl<H: Receiver + Ready> Async<H> {
     ///
     /// Only if none was received.
     pub async fn recv_many(&mut self, max: usize, mut each: impl FnMut(&[u8])) -> Result<usize> {
-        self.drive(Way::In, |half| half.recv_many(max, Wait::Never, &mut each))
-            .await
+        self.drive(Way::Receive, |half| {
+            half.recv_many(max, Wait::Never, &mut each)
+        })
+        .await
     }
 }
 
@@ -235,7 +256,7 @@ fn is_late<H: Ready>(
     timer: &mut Option<Pin<Box<Sleep>>>,
     cx: &mut Context<'_>,
 ) -> bool {
-    let Some(deadline) = half.deadline().filter(|_| way == Way::In) else {
+    let Some(deadline) = half.deadline().filter(|_| way != Way::Out) else {
         return false;
     };
     let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));

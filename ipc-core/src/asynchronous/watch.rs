@@ -12,6 +12,9 @@ use crate::{Error, Interest, Result, sys};
 /// Which way an operation goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
+    /// For a message.
+    Receive,
+    /// For anything else.
     In,
     Out,
 }
@@ -60,6 +63,13 @@ impl Watch {
     }
 }
 
+/// Forgets readiness that a try has refuted.
+pub(super) fn clear(refuted: [Option<Guard<'_>>; 2]) {
+    for mut guard in refuted.into_iter().flatten() {
+        guard.clear_ready();
+    }
+}
+
 /// Notes the descriptors that an operation waits on. While the task is not woken by one of them, both are
 /// `None`.
 pub(super) fn note<'a>(
@@ -70,7 +80,7 @@ pub(super) fn note<'a>(
 ) -> Result<[Option<Guard<'a>>; 2]> {
     match (room, way) {
         (None, _) => Ok([fd.note(cx)?, None]),
-        (Some(room), Way::In) => Ok([fd.note(cx)?, room.note_help(cx)?]),
+        (Some(room), Way::Receive | Way::In) => Ok([fd.note(cx)?, room.note_help(cx)?]),
         (Some(room), Way::Out) => Ok([fd.note_help(cx)?, room.note(cx)?]),
     }
 }

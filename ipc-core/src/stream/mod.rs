@@ -50,6 +50,12 @@ pub trait Source: AsFd + Send + Sync + 'static {
     /// reason that its text gives: then nothing is read any more.
     fn read(&self, buf: &mut [u8], mode: Mode) -> io::Result<usize>;
 
+    /// Whether a read that does not fill its buffer has taken all that was there. Not so where the
+    /// kernel keeps boundaries: a unix socket's read ends where a message carries descriptors.
+    fn short_read_drains(&self) -> bool {
+        false
+    }
+
     /// What it is, for errors: `FIFO /run/app/in`.
     fn object(&self) -> Box<str>;
 }

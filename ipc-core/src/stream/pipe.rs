@@ -16,6 +16,8 @@ pub struct PipeFd {
     fd: OwnedFd,
     object: Box<str>,
     nonblocking: AtomicBool,
+    /// Somebody else made the pipe: its writer may have asked for packets.  pipe(2), `O_DIRECT`
+    adopted: bool,
     /// SIGPIPE was not ignored when this end was made: every write keeps it from being raised.
     guarded: bool,
 }
@@ -36,6 +38,7 @@ impl PipeFd {
             fd,
             object: object.into(),
             nonblocking: AtomicBool::new(true),
+            adopted: false,
             guarded: !sys::sigpipe_is_ignored(),
         })
     }
@@ -71,7 +74,11 @@ impl PipeFd {
             return Err(Error::malformed(object, reason));
         }
         let own = sys::reopen(fd, interest, true).map_err(|e| Error::os("open", object, e))?;
-        PipeFd::new(own, object).map_err(|e| Error::os("fcntl", object, e))
+        let end = PipeFd::new(own, object).map_err(|e| Error::os("fcntl", object, e))?;
+        Ok(PipeFd {
+            adopted: true,
+            ..end
+        })
     }
 
     /// The same end as a foreign program wants it: a description of its own, without `O_NONBLOCK`.
@@ -138,6 +145,10 @@ impl Source for PipeFd {
     fn read(&self, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
         self.switch(mode)?;
         sys::read(&self.fd, buf)
+    }
+
+    fn short_read_drains(&self) -> bool {
+        !self.adopted
     }
 
     fn object(&self) -> Box<str> {

@@ -32,6 +32,7 @@ impl<R: Source> FramedReceiver<R> {
                 output: None,
                 pending: Arc::default(),
                 decoder: Decoder::new(max_len),
+                drained: false,
                 lag: Lag::default(),
                 stall: Stall::default(),
                 end: None,
@@ -96,6 +97,7 @@ impl<R: Source> FramedReceiver<R> {
     pub fn restart(&mut self) {
         self.flow.decoder = Decoder::new(self.max_len());
         self.flow.input.reopen();
+        self.flow.drained = false;
         self.flow.end = None;
     }
 
@@ -112,6 +114,7 @@ impl<R: Source> FramedReceiver<R> {
 
 impl<R: Source> Receiver for FramedReceiver<R> {
     fn recv_wait(&mut self, wait: Wait) -> Result<()> {
+        self.flow.drained = false;
         if self.flow.next()? {
             return Ok(());
         }
@@ -182,6 +185,10 @@ impl<R: Source> Ready for FramedReceiver<R> {
     fn deadline(&self) -> Option<Instant> {
         self.flow.stall.until()
     }
+
+    fn is_drained(&self) -> bool {
+        self.flow.drained
+    }
 }
 
 impl<R: Source> AsFd for FramedReceiver<R> {
@@ -216,6 +223,8 @@ struct Inflow<R> {
     /// Whether the output has an unsent tail.
     pending: Arc<AtomicBool>,
     decoder: Decoder,
+    /// The last receive read all that the kernel had.
+    drained: bool,
     lag: Lag,
     stall: Stall,
     end: Option<End>,
@@ -253,10 +262,14 @@ impl<R: Source> Inflow<R> {
     /// Reads until a frame is whole, or there is nothing to read: `None`.
     fn fill(&mut self, mode: Mode) -> Result<Option<()>> {
         loop {
-            match self.input.read(self.decoder.space(), mode) {
+            let from_kernel = !self.input.has_taken();
+            let space = self.decoder.space();
+            let room = space.len();
+            match self.input.read(space, mode) {
                 Ok(0) => return Err(self.end_of_stream()),
                 Ok(len) => {
                     self.decoder.filled(len);
+                    self.drained = from_kernel && len < room && self.input.io.short_read_drains();
                     self.lag.read(len);
                     if self.next()? {
                         self.stall.received();
