@@ -110,8 +110,10 @@ impl Drop for PidFile {
         let file = self.file.take();
         if self.owner != process::id() {
             mem::forget(file);
-        } else if file.is_some_and(|file| is_at(&file, &self.path).unwrap_or(false)) {
-            let _ = fs::remove_file(&self.path);
+        } else if let Some(file) = file {
+            if is_at(&file, &self.path).unwrap_or(false) {
+                let _ = fs::remove_file(&self.path); // while it is locked
+            }
         }
     }
 }

@@ -142,7 +142,7 @@ fn of_many_that_lock_one_holds() {
         .map(|_| {
             fork(((), ()), |()| {
                 let mut rounds = 0;
-                while rounds < 50 {
+                while rounds < 300 {
                     let Ok(held) = PidFile::lock(&path) else {
                         thread::yield_now();
                         continue;

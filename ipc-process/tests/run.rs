@@ -71,6 +71,15 @@ fn a_command_runs_again_without_what_was_handed_over() {
     child.join().unwrap();
 }
 
+fn a_program_further_down_finds_nothing() {
+    let mut script = Command::new("sh");
+    let own = std::env::current_exe().unwrap();
+    script.args(["-c", "LOOK=echo \"$0\"; exit $?"]).arg(own);
+    let (mut child, end) = run(ipc_pipe::pair().unwrap(), &mut script).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(4));
+    drop(end);
+}
+
 fn what_is_no_program_is_an_error() {
     let error = run(((), ()), &mut Command::new("/no/such/program")).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
@@ -261,6 +270,7 @@ fn main() -> ExitCode {
         an_end_of_another_type_is_refused,
         a_program_without_ends_is_told,
         a_command_runs_again_without_what_was_handed_over,
+        a_program_further_down_finds_nothing,
         what_is_no_program_is_an_error,
         stdin_closes_and_stdout_and_stderr_stay_apart,
         waiting_closes_stdin,

@@ -17,7 +17,7 @@ use ipc_core::conformance::Case;
 use ipc_pipe::{End, Raw, Receiver, Sender, Tx};
 use ipc_process::{Error, ProcessOptions, fork, inherited, spawn};
 
-const LONG: Duration = Duration::from_secs(100);
+const LONG: Duration = Duration::from_secs(20);
 
 fn echo(mut end: End) -> ipc_core::Result<()> {
     loop {
@@ -74,6 +74,14 @@ fn pass_on(mut tx: Tx) -> ipc_core::Result<()> {
 
 fn sleeps(_raw: Raw) {
     thread::sleep(LONG);
+}
+
+/// Drops its first end while a child of its own lives on.
+fn forks((first, mut second): (End, End)) {
+    let (child, ()) = fork(((), ()), |()| thread::sleep(LONG)).unwrap();
+    drop(first);
+    second.recv().unwrap();
+    drop(child);
 }
 
 fn takes_two((first, second): (Vec<End>, Tx)) -> ExitCode {
@@ -200,6 +208,19 @@ fn a_child_forked_later_does_not_hold_its_end() {
     drop(sleeper);
 }
 
+fn nor_does_its_own_child() {
+    let (first, second) = (ipc_pipe::pair().unwrap(), ipc_pipe::pair().unwrap());
+    let ends = ((first.0, second.0), (first.1, second.1));
+    let (child, (mut first, mut second)) = spawn(ends, forks).unwrap();
+    let gone = first.recv_timeout(LONG).map(<[u8]>::to_vec);
+    assert!(
+        matches!(gone, Err(ipc_core::Error::Disconnected)),
+        "{gone:?}"
+    );
+    second.send(b"end").unwrap();
+    child.join().unwrap();
+}
+
 fn without_descriptors_it_says_so() {
     let (tx, _rx) = ipc_pipe::channel().unwrap();
     let hoard = sys::take_all_descriptors();
@@ -250,7 +271,7 @@ macro_rules! cases {
 }
 
 fn main() -> ExitCode {
-    ipc_process::entries! { echo, seven, fails, panics, tell, pass_on, sleeps, takes_two, generic::<()> }
+    ipc_process::entries! { forks, echo, seven, fails, panics, tell, pass_on, sleeps, takes_two, generic::<()> }
     if std::env::var_os("LOOK").is_some() {
         return ExitCode::from(if inherited::<()>().is_ok() { 45 } else { 44 });
     }
@@ -265,6 +286,7 @@ fn main() -> ExitCode {
         its_own_children_find_nothing,
         what_is_not_named_is_refused,
         a_child_forked_later_does_not_hold_its_end,
+        nor_does_its_own_child,
         without_descriptors_it_says_so,
         nothing_is_left_open_here,
         a_thread_that_ends_takes_its_children_along,
