@@ -64,6 +64,14 @@ impl ShmReceiver {
         self.flow.segment.capacity()
     }
 
+    /// Whether a message is there: one load from memory, and no promise when it says no
+    /// (`try_recv` asks the kernel, too). For whoever looks at several rings in turn, before
+    /// [`arm`](Ready::arm).
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        self.flow.ring.is_ready()
+    }
+
     /// The length of the message before tells how long the peer may take to write one.
     #[inline(never)]
     fn wait_for_message(&mut self, before: usize, wait: Wait) -> Result<()> {

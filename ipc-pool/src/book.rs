@@ -1,0 +1,462 @@
+//! The book of tasks: which wait, which are leased to whom, which are answered. It knows no process,
+//! no clock and no channel, so that every step of the protocol can be tried with a death behind it.
+//!
+//! A *seat* is one instance of a worker, from its READY to its death. A worker takes its leases in
+//! order and answers in order, so the answer that counts is that of the seat's first lease.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::process::ExitStatus;
+
+use crate::wire::Lease;
+
+/// What became of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// What the handler returned.
+    Done(Vec<u8>),
+    /// The handler's error, or its panic.
+    Failed(String),
+    /// It killed too many workers.
+    Quarantined,
+    /// The pool was stopped before anybody ran it.
+    Withdrawn,
+}
+
+/// A task that killed so many workers that no more are given to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Quarantined {
+    /// The task's id.
+    pub id: u64,
+    /// What was submitted.
+    pub payload: Vec<u8>,
+    /// How the workers ended that died while they ran it, in order.
+    pub history: Vec<ExitStatus>,
+}
+
+/// How many of each there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) done: u64,
+    pub(crate) failed: u64,
+    pub(crate) stale: u64,
+    pub(crate) redelivered: u64,
+    pub(crate) quarantined: u64,
+    pub(crate) leased: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Book {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    /// Tasks for any worker, the next one first.
+    pending: VecDeque<u32>,
+    /// Tasks for one worker each, by its id.
+    lanes: Vec<VecDeque<u32>>,
+    /// How many are in the lanes.
+    aside: usize,
+    seats: Vec<Option<Seat>>,
+    quarantine: Vec<Quarantined>,
+    limits: Limits,
+    next_id: u64,
+    epoch: u32,
+    counts: Counts,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The most tasks that are neither answered nor quarantined.
+    pub(crate) capacity: usize,
+    /// The most leases of a seat.
+    pub(crate) prefetch: usize,
+    /// So many deaths of its worker quarantine a task.
+    pub(crate) kills: usize,
+}
+
+/// A task, or the room that one has left.
+#[derive(Debug)]
+struct Entry {
+    id: u64,
+    attempt: u32,
+    state: State,
+    payload: Vec<u8>,
+    /// The worker that it is for.
+    target: Option<usize>,
+    /// Whether somebody wants the answer.
+    ticket: bool,
+    history: Vec<ExitStatus>,
+}
+
+#[derive(Debug)]
+enum State {
+    Free,
+    Pending,
+    Leased { epoch: u32 },
+    Answered(Answer),
+}
+
+#[derive(Debug)]
+struct Seat {
+    worker: usize,
+    epoch: u32,
+    leases: VecDeque<u32>,
+    /// Whether it is given more.
+    open: bool,
+    /// Whether its channel took no more, until it answers.
+    full: bool,
+    acked: u64,
+}
+
+impl Book {
+    /// A book whose first task has the id `first`.
+    pub(crate) fn new(limits: Limits, workers: usize, first: u64) -> Self {
+        Book {
+            entries: Vec::new(),
+            free: Vec::new(),
+            pending: VecDeque::new(),
+            lanes: (0..workers).map(|_| VecDeque::new()).collect(),
+            aside: 0,
+            seats: Vec::new(),
+            quarantine: Vec::new(),
+            limits,
+            next_id: first,
+            epoch: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Enters a task, for `target` or any worker; `None` if the book is full.
+    pub(crate) fn submit(
+        &mut self,
+        payload: &[u8],
+        target: Option<usize>,
+        ticket: bool,
+    ) -> Option<(u32, u64)> {
+        if self.is_full() {
+            return None;
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        let slot = self.free.pop().unwrap_or_else(|| self.grow());
+        let entry = &mut self.entries[slot as usize];
+        entry.id = id;
+        entry.attempt = 1;
+        entry.state = State::Pending;
+        entry.payload.clear();
+        entry.payload.extend_from_slice(payload);
+        entry.target = target;
+        entry.ticket = ticket;
+        match target {
+            None => self.pending.push_back(slot),
+            Some(worker) => {
+                self.lanes[worker].push_back(slot);
+                self.aside += 1;
+            }
+        }
+        Some((slot, id))
+    }
+
+    /// Leases what waits to the seats that have least to do, as far as `send` takes it: false is a
+    /// channel without room.
+    #[inline]
+    pub(crate) fn dispatch(&mut self, mut send: impl FnMut(usize, Lease, &[u8]) -> bool) {
+        if self.aside > 0 {
+            self.dispatch_lanes(&mut send);
+        }
+        while let Some(&slot) = self.pending.front() {
+            let Some(seat) = self.idlest(None) else { break };
+            if self.lease(seat, slot, &mut send) {
+                self.pending.pop_front();
+            }
+        }
+    }
+
+    #[cold]
+    fn dispatch_lanes(&mut self, send: &mut impl FnMut(usize, Lease, &[u8]) -> bool) {
+        for worker in 0..self.lanes.len() {
+            while let Some(&slot) = self.lanes[worker].front() {
+                let Some(seat) = self.idlest(Some(worker)) else {
+                    break;
+                };
+                if self.lease(seat, slot, send) {
+                    self.lanes[worker].pop_front();
+                    self.aside -= 1;
+                }
+            }
+        }
+    }
+
+    /// The seat with the fewest leases, of one worker or of all, that takes one more.
+    #[inline]
+    fn idlest(&self, worker: Option<usize>) -> Option<usize> {
+        let mut found = None;
+        let mut least = self.limits.prefetch;
+        for (at, seat) in self.seats.iter().enumerate() {
+            let Some(seat) = seat else { continue };
+            let fits = seat.open && !seat.full && worker.is_none_or(|one| one == seat.worker);
+            if fits && seat.leases.len() < least {
+                (found, least) = (Some(at), seat.leases.len());
+            }
+        }
+        found
+    }
+
+    /// Sends a task to a seat; false if its channel has no room.
+    #[inline]
+    fn lease(
+        &mut self,
+        at: usize,
+        slot: u32,
+        send: &mut impl FnMut(usize, Lease, &[u8]) -> bool,
+    ) -> bool {
+        let Some(seat) = &mut self.seats[at] else {
+            return false;
+        };
+        let entry = &mut self.entries[slot as usize];
+        let lease = Lease {
+            id: entry.id,
+            slot,
+            epoch: seat.epoch,
+            attempt: entry.attempt,
+        };
+        if !send(at, lease, &entry.payload) {
+            seat.full = true;
+            return false;
+        }
+        entry.state = State::Leased { epoch: seat.epoch };
+        seat.leases.push_back(slot);
+        self.counts.leased += 1;
+        true
+    }
+
+    /// Enters the answer to a lease; false if it is stale: it is not the seat's first, or no longer
+    /// its own.
+    #[inline]
+    pub(crate) fn settle(&mut self, at: usize, lease: Lease, answer: Answer) -> bool {
+        let Some(seat) = self.seats.get_mut(at).and_then(Option::as_mut) else {
+            self.counts.stale += 1;
+            return false;
+        };
+        let fits = seat.leases.front() == Some(&lease.slot)
+            && self.entries.get(lease.slot as usize).is_some_and(|entry| {
+                entry.id == lease.id
+                    && entry.attempt == lease.attempt
+                    && matches!(entry.state, State::Leased { epoch } if epoch == lease.epoch)
+            });
+        if !fits {
+            self.counts.stale += 1;
+            return false;
+        }
+        seat.leases.pop_front();
+        seat.full = false;
+        seat.acked += 1;
+        self.counts.leased -= 1;
+        match answer {
+            Answer::Done(_) => self.counts.done += 1,
+            Answer::Failed(_) => self.counts.failed += 1,
+            Answer::Quarantined | Answer::Withdrawn => {}
+        }
+        self.answer(lease.slot, answer);
+        true
+    }
+
+    /// Keeps an answer for the ticket, if there is one.
+    fn answer(&mut self, slot: u32, answer: Answer) {
+        let entry = &mut self.entries[slot as usize];
+        entry.history.clear();
+        if entry.ticket {
+            entry.state = State::Answered(answer);
+        } else {
+            entry.state = State::Free;
+            self.free.push(slot);
+        }
+    }
+
+    /// Takes the answer of a ticket, if it is there.
+    #[inline]
+    pub(crate) fn take(&mut self, slot: u32, id: u64) -> Option<Answer> {
+        let entry = &mut self.entries[slot as usize];
+        debug_assert_eq!(entry.id, id, "a ticket is its task's only one");
+        if !matches!(entry.state, State::Answered(_)) {
+            return None;
+        }
+        let State::Answered(answer) = std::mem::replace(&mut entry.state, State::Free) else {
+            unreachable!("looked at above")
+        };
+        self.free.push(slot);
+        Some(answer)
+    }
+
+    /// Nobody wants the answer any more.
+    pub(crate) fn abandon(&mut self, slot: u32, id: u64) {
+        if self.take(slot, id).is_none() {
+            self.entries[slot as usize].ticket = false;
+        }
+    }
+
+    /// A new instance of a worker takes tasks; returns its seat.
+    pub(crate) fn join(&mut self, worker: usize) -> usize {
+        self.epoch = self.epoch.wrapping_add(1);
+        let seat = Some(Seat {
+            worker,
+            epoch: self.epoch,
+            leases: VecDeque::with_capacity(self.limits.prefetch),
+            open: false,
+            full: false,
+            acked: 0,
+        });
+        match self.seats.iter().position(Option::is_none) {
+            Some(at) => {
+                self.seats[at] = seat;
+                at
+            }
+            None => {
+                self.seats.push(seat);
+                self.seats.len() - 1
+            }
+        }
+    }
+
+    /// Whether a seat is given tasks.
+    pub(crate) fn set_open(&mut self, at: usize, open: bool) {
+        if let Some(Some(seat)) = self.seats.get_mut(at) {
+            seat.open = open;
+        }
+    }
+
+    /// An instance is dead and its answers are all in: its leases go back to the head of the queue.
+    /// Only `running`, if that is the first of them, is one attempt on; returns its id if that was
+    /// one too many.
+    pub(crate) fn leave(
+        &mut self,
+        at: usize,
+        running: Option<u64>,
+        status: ExitStatus,
+    ) -> Option<u64> {
+        let mut seat = self.seats.get_mut(at)?.take()?;
+        self.counts.leased -= seat.leases.len();
+        self.counts.redelivered += seat.leases.len() as u64;
+        let mut killer = None;
+        if let Some(&first) = seat.leases.front() {
+            let entry = &mut self.entries[first as usize];
+            if running == Some(entry.id) {
+                entry.attempt += 1;
+                entry.history.push(status);
+                if entry.history.len() >= self.limits.kills {
+                    killer = seat.leases.pop_front();
+                }
+            }
+        }
+        while let Some(slot) = seat.leases.pop_back() {
+            let entry = &mut self.entries[slot as usize];
+            entry.state = State::Pending;
+            match entry.target {
+                None => self.pending.push_front(slot),
+                Some(worker) => {
+                    self.lanes[worker].push_front(slot);
+                    self.aside += 1;
+                }
+            }
+        }
+        killer.map(|slot| self.quarantine(slot))
+    }
+
+    fn quarantine(&mut self, slot: u32) -> u64 {
+        let entry = &mut self.entries[slot as usize];
+        let id = entry.id;
+        self.counts.redelivered -= 1;
+        self.counts.quarantined += 1;
+        self.quarantine.push(Quarantined {
+            id,
+            payload: std::mem::take(&mut entry.payload),
+            history: std::mem::take(&mut entry.history),
+        });
+        self.answer(slot, Answer::Quarantined);
+        id
+    }
+
+    /// Workers with ids below this one can be given tasks of their own.
+    pub(crate) fn set_workers(&mut self, workers: usize) {
+        while self.lanes.len() > workers {
+            // Tasks for a worker that is no more are for any.
+            let lane = self.lanes.pop().unwrap_or_default();
+            self.aside -= lane.len();
+            for slot in lane {
+                self.entries[slot as usize].target = None;
+                self.pending.push_back(slot);
+            }
+        }
+        self.lanes.resize_with(workers, VecDeque::new);
+    }
+
+    /// Takes all that waits out of the book, in order.
+    pub(crate) fn withdraw(&mut self) -> Vec<Vec<u8>> {
+        let mut slots: Vec<u32> = self.pending.drain(..).collect();
+        slots.extend(self.lanes.iter_mut().flat_map(|lane| lane.drain(..)));
+        self.aside = 0;
+        let taken = slots.into_iter().map(|slot| {
+            let payload = std::mem::take(&mut self.entries[slot as usize].payload);
+            (slot, payload)
+        });
+        let taken: Vec<_> = taken.collect();
+        for (slot, _) in &taken {
+            self.answer(*slot, Answer::Withdrawn);
+        }
+        taken.into_iter().map(|(_, payload)| payload).collect()
+    }
+
+    /// Leases of a seat that are not answered.
+    pub(crate) fn leases(&self, at: usize) -> usize {
+        self.seat(at).map_or(0, |seat| seat.leases.len())
+    }
+
+    /// Answers of a seat so far.
+    pub(crate) fn acked(&self, at: usize) -> u64 {
+        self.seat(at).map_or(0, |seat| seat.acked)
+    }
+
+    /// Tasks that wait for a worker.
+    pub(crate) fn depth(&self) -> usize {
+        self.pending.len() + self.aside
+    }
+
+    /// Tasks that are neither answered nor quarantined.
+    #[inline]
+    pub(crate) fn unfinished(&self) -> usize {
+        self.depth() + self.counts.leased
+    }
+
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.unfinished() >= self.limits.capacity
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    pub(crate) fn quarantined(&self) -> &[Quarantined] {
+        &self.quarantine
+    }
+
+    fn seat(&self, at: usize) -> Option<&Seat> {
+        self.seats.get(at).and_then(Option::as_ref)
+    }
+
+    #[cold]
+    fn grow(&mut self) -> u32 {
+        self.entries.push(Entry {
+            id: 0,
+            attempt: 0,
+            state: State::Free,
+            payload: Vec::new(),
+            target: None,
+            ticket: false,
+            history: Vec::new(),
+        });
+        u32::try_from(self.entries.len() - 1).expect("fewer than 4 Gi tasks at once")
+    }
+}

@@ -1,0 +1,355 @@
+//! Where those who submit meet those who answer: the book, the channels, and the waiting.
+//!
+//! There is no dispatcher. Whoever submits pushes into a worker's ring itself, under the desk's
+//! lock; whoever waits takes the answers in itself. One waiter leads: it looks at the channels and
+//! sleeps on them. The others sleep until it tells them. The supervisor takes the answers in when
+//! nobody waits.
+
+use std::os::fd::AsFd;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use ipc_core::spin::{Look, Poller};
+use ipc_core::{Interest, Spin, Wait};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use crate::book::{Answer, Book};
+use crate::link::Link;
+use crate::wire::{self, Kind, Lease};
+use crate::{Error, Result};
+
+#[derive(Debug)]
+pub(crate) struct Desk {
+    state: Mutex<State>,
+    /// Told to those who wait and do not lead.
+    told: Condvar,
+    leader: Mutex<Poller>,
+    /// All channels' answers, to sleep on, and the bell.
+    ears: Epoll,
+    /// Ends the leader's sleep.
+    bell: EventFd,
+    pub(crate) max_len: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) book: Book,
+    /// By seat.
+    pub(crate) links: Vec<Option<Link>>,
+    /// What workers said to the pool itself, by seat.
+    pub(crate) notices: Vec<(usize, Kind, String)>,
+    /// Whether no more is taken in.
+    pub(crate) closed: bool,
+    /// Whether no worker will ever answer.
+    pub(crate) ended: bool,
+    followers: usize,
+    leading: bool,
+    /// Answers taken in so far.
+    pub(crate) taken: u64,
+}
+
+/// The bell's place among the ears.
+const BELL: u64 = u64::MAX;
+
+impl Desk {
+    pub(crate) fn new(book: Book, max_len: usize) -> Result<Self> {
+        let object = "a new pool";
+        let ears = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
+            .map_err(|e| ipc_core::Error::os("epoll_create1", object, e))?;
+        let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+            .map_err(|e| ipc_core::Error::os("eventfd", object, e))?;
+        ears.add(&bell, EpollEvent::new(EpollFlags::EPOLLIN, BELL))
+            .map_err(|e| ipc_core::Error::os("epoll_ctl", object, e))?;
+        Ok(Desk {
+            state: Mutex::new(State {
+                book,
+                links: Vec::new(),
+                notices: Vec::new(),
+                closed: false,
+                ended: false,
+                followers: 0,
+                leading: false,
+                taken: 0,
+            }),
+            told: Condvar::new(),
+            leader: Mutex::new(Poller::new(Spin::Adaptive, Look::Load)),
+            ears,
+            bell,
+            max_len,
+        })
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a seat for an instance of `worker`, that is heard from now on.
+    pub(crate) fn seat(&self, worker: usize, link: Link) -> Result<usize> {
+        let mut state = self.lock();
+        let seat = state.book.join(worker);
+        self.ears
+            .add(&link.rx, EpollEvent::new(EpollFlags::EPOLLIN, seat as u64))
+            .map_err(|e| ipc_core::Error::os("epoll_ctl", "a worker's channel", e))?;
+        if state.links.len() <= seat {
+            state.links.resize_with(seat + 1, || None);
+        }
+        state.links[seat] = Some(link);
+        Ok(seat)
+    }
+
+    /// Enters a task, and gives it to a worker if one has room.
+    #[inline]
+    pub(crate) fn submit(
+        &self,
+        payload: &[u8],
+        target: Option<usize>,
+        ticket: bool,
+        wait: Wait,
+    ) -> Result<(u32, u64)> {
+        if payload.len() > self.max_len {
+            return Err(Error::TooLarge {
+                len: payload.len(),
+                max: self.max_len,
+            });
+        }
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Error::Stopped);
+        }
+        match state.book.submit(payload, target, ticket) {
+            Some(entered) => {
+                state.dispatch();
+                Ok(entered)
+            }
+            None => {
+                drop(state);
+                self.wait(wait, |state| {
+                    if state.closed {
+                        return Some(Err(Error::Stopped));
+                    }
+                    let entered = state.book.submit(payload, target, ticket)?;
+                    state.dispatch();
+                    Some(Ok(entered))
+                })?
+            }
+        }
+    }
+
+    /// Waits until `found` finds something.
+    #[inline]
+    pub(crate) fn wait<T>(
+        &self,
+        wait: Wait,
+        mut found: impl FnMut(&mut State) -> Option<T>,
+    ) -> Result<T> {
+        let mut state = self.lock();
+        if let Some(found) = found(&mut state) {
+            return Ok(found);
+        }
+        if state.take_in() {
+            self.tell(&state);
+            if let Some(found) = found(&mut state) {
+                return Ok(found);
+            }
+        }
+        drop(state);
+        if wait == Wait::Never {
+            return Err(Error::WouldBlock);
+        }
+        self.wait_long(wait, &mut found)
+    }
+
+    #[inline(never)]
+    fn wait_long<T>(
+        &self,
+        wait: Wait,
+        found: &mut dyn FnMut(&mut State) -> Option<T>,
+    ) -> Result<T> {
+        loop {
+            if let Ok(mut poller) = self.leader.try_lock() {
+                let led = self.lead(&mut poller, wait, found);
+                drop(poller);
+                let state = self.lock();
+                if state.followers > 0 {
+                    self.told.notify_all(); // one of them leads now
+                }
+                return led;
+            }
+            let mut state = self.lock();
+            if let Some(found) = found(&mut state) {
+                return Ok(found);
+            }
+            if wait.is_over() {
+                return Err(wait.error().into());
+            }
+            if !state.leading {
+                continue;
+            }
+            state.followers += 1;
+            let mut state = match wait.remaining() {
+                None => self.told.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => {
+                    let waited = self.told.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            state.followers -= 1;
+        }
+    }
+
+    fn lead<T>(
+        &self,
+        poller: &mut Poller,
+        wait: Wait,
+        found: &mut dyn FnMut(&mut State) -> Option<T>,
+    ) -> Result<T> {
+        self.lock().leading = true;
+        let look = |found: &mut &mut dyn FnMut(&mut State) -> Option<T>| {
+            let mut state = self.lock();
+            if state.take_in() {
+                self.tell(&state);
+            }
+            Ok(found(&mut state))
+        };
+        let led = poller.wait(wait, &mut &mut *found, look, |_, wait| self.sleep(wait));
+        self.lock().leading = false;
+        Ok(led?)
+    }
+
+    /// Tells those who wait and do not lead.
+    fn tell(&self, state: &State) {
+        if state.followers > 0 {
+            self.told.notify_all();
+        }
+    }
+
+    /// Sleeps until a worker answers, or the bell rings.
+    fn sleep(&self, wait: Wait) -> ipc_core::Result<()> {
+        for link in self.lock().links.iter_mut().flatten() {
+            if link.rx.arm().unwrap_or(false) {
+                return Ok(());
+            }
+        }
+        if ipc_core::poll(self.ears.0.as_fd(), Interest::Read, wait)? {
+            self.woken()?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what has ended a sleep.
+    pub(crate) fn woken(&self) -> ipc_core::Result<()> {
+        let mut events = [EpollEvent::empty(); 16];
+        let count = match self.ears.wait(&mut events, EpollTimeout::ZERO) {
+            Ok(count) => count,
+            Err(nix::Error::EINTR) => 0,
+            Err(errno) => return Err(ipc_core::Error::os("epoll_wait", "the workers", errno)),
+        };
+        let mut state = self.lock();
+        for event in &events[..count] {
+            if event.data() == BELL {
+                let _ = self.bell.read();
+            } else if let Ok(seat) = usize::try_from(event.data()) {
+                state.woken(seat);
+            }
+        }
+        self.tell(&state);
+        Ok(())
+    }
+
+    /// Tells all who wait to look again.
+    pub(crate) fn ring(&self) {
+        let state = self.lock();
+        if state.leading {
+            let _ = self.bell.write(1);
+        }
+        self.tell(&state);
+    }
+}
+
+impl State {
+    /// Gives waiting tasks to workers with room.
+    #[inline]
+    pub(crate) fn dispatch(&mut self) {
+        let links = &mut self.links;
+        self.book.dispatch(|seat, lease, payload| {
+            let Some(link) = &mut links[seat] else {
+                return false;
+            };
+            let sent = link.tx.send(Kind::Task, lease, payload, Wait::Never);
+            // One that is gone takes nothing: what it had comes back when it is reaped.
+            sent.is_ok()
+        });
+    }
+
+    /// Takes in all answers that are there, and gives out more tasks; true if there were any.
+    #[inline]
+    pub(crate) fn take_in(&mut self) -> bool {
+        let before = self.taken;
+        for seat in 0..self.links.len() {
+            self.take_in_of(seat);
+        }
+        if self.taken == before {
+            return false;
+        }
+        if self.book.depth() > 0 {
+            self.dispatch();
+        }
+        true
+    }
+
+    #[inline]
+    fn take_in_of(&mut self, seat: usize) {
+        while let Some(link) = &mut self.links[seat] {
+            match link.rx.look() {
+                Ok(true) => self.enter(seat),
+                Ok(false) | Err(_) => break,
+            }
+        }
+    }
+
+    /// Takes in what has woken a sleeper.
+    fn woken(&mut self, seat: usize) {
+        let Some(Some(link)) = self.links.get_mut(seat) else {
+            return;
+        };
+        if let Ok(true) = link.rx.woken() {
+            self.enter(seat);
+            self.take_in_of(seat);
+        }
+        if self.book.depth() > 0 {
+            self.dispatch();
+        }
+    }
+
+    /// Enters the record at hand.
+    #[inline]
+    fn enter(&mut self, seat: usize) {
+        self.taken += 1;
+        let Some(link) = &self.links[seat] else { return };
+        let Ok((kind, lease, body)) = wire::read(link.rx.message()) else {
+            self.book.settle(seat, Lease::default(), Answer::Withdrawn);
+            return;
+        };
+        match kind {
+            Kind::Done => {
+                let answer = Answer::Done(body.to_vec());
+                self.book.settle(seat, lease, answer);
+            }
+            Kind::Failed => {
+                let answer = Answer::Failed(String::from_utf8_lossy(body).into_owned());
+                self.book.settle(seat, lease, answer);
+            }
+            kind => {
+                let text = String::from_utf8_lossy(body).into_owned();
+                self.notices.push((seat, kind, text));
+            }
+        }
+    }
+}
+
+/// How many processors this thread may use.
+pub(crate) fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
