@@ -14,7 +14,7 @@ fmt:
 # Clippy on everything, and on each crate alone without its features.
 lint:
     cargo clippy --workspace --all-targets --all-features -- -D warnings
-    for crate in core pipe fifo msgqueue shm socket process; do \
+    for crate in core pipe fifo msgqueue shm socket process pool; do \
         cargo clippy -p ipc-$crate --no-default-features -- -D warnings; done
 
 # The documentation, with warnings denied.

@@ -4,9 +4,6 @@
 //! A *seat* is one instance of a worker, from its READY to its death. A worker takes its leases in
 //! order and answers in order, so the answer that counts is that of the seat's first lease.
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::VecDeque;
 use std::process::ExitStatus;
 
@@ -308,16 +305,12 @@ impl Book {
             full: false,
             acked: 0,
         });
-        match self.seats.iter().position(Option::is_none) {
-            Some(at) => {
-                self.seats[at] = seat;
-                at
-            }
-            None => {
-                self.seats.push(seat);
-                self.seats.len() - 1
-            }
+        if let Some(at) = self.seats.iter().position(Option::is_none) {
+            self.seats[at] = seat;
+            return at;
         }
+        self.seats.push(seat);
+        self.seats.len() - 1
     }
 
     /// Whether a seat is given tasks.
@@ -416,6 +409,17 @@ impl Book {
     /// Answers of a seat so far.
     pub(crate) fn acked(&self, at: usize) -> u64 {
         self.seat(at).map_or(0, |seat| seat.acked)
+    }
+
+    /// The task `id`, if it is the seat's first that is not answered: only that can be running.
+    pub(crate) fn is_first(&self, at: usize, id: u64) -> Option<u64> {
+        let first = *self.seat(at)?.leases.front()?;
+        (self.entries[first as usize].id == id).then_some(id)
+    }
+
+    /// How many workers there are.
+    pub(crate) fn workers(&self) -> usize {
+        self.lanes.len()
     }
 
     /// Tasks that wait for a worker.

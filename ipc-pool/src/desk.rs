@@ -6,8 +6,8 @@
 //! nobody waits.
 
 use std::os::fd::AsFd;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::process::ExitStatus;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use ipc_core::spin::{Look, Poller};
 use ipc_core::{Interest, Spin, Wait};
@@ -16,7 +16,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::book::{Answer, Book};
 use crate::link::Link;
-use crate::wire::{self, Kind, Lease};
+use crate::wire::{self, Kind};
 use crate::{Error, Result};
 
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct Desk {
     told: Condvar,
     leader: Mutex<Poller>,
     /// All channels' answers, to sleep on, and the bell.
-    ears: Epoll,
+    pub(crate) ears: Epoll,
     /// Ends the leader's sleep.
     bell: EventFd,
     pub(crate) max_len: usize,
@@ -39,6 +39,8 @@ pub(crate) struct State {
     pub(crate) links: Vec<Option<Link>>,
     /// What workers said to the pool itself, by seat.
     pub(crate) notices: Vec<(usize, Kind, String)>,
+    /// Wakes the one who heeds them.
+    supervisor: Arc<EventFd>,
     /// Whether no more is taken in.
     pub(crate) closed: bool,
     /// Whether no worker will ever answer.
@@ -53,7 +55,7 @@ pub(crate) struct State {
 const BELL: u64 = u64::MAX;
 
 impl Desk {
-    pub(crate) fn new(book: Book, max_len: usize) -> Result<Self> {
+    pub(crate) fn new(book: Book, max_len: usize, supervisor: Arc<EventFd>) -> Result<Self> {
         let object = "a new pool";
         let ears = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
             .map_err(|e| ipc_core::Error::os("epoll_create1", object, e))?;
@@ -66,6 +68,7 @@ impl Desk {
                 book,
                 links: Vec::new(),
                 notices: Vec::new(),
+                supervisor,
                 closed: false,
                 ended: false,
                 followers: 0,
@@ -86,12 +89,16 @@ impl Desk {
     }
 
     /// Opens a seat for an instance of `worker`, that is heard from now on.
-    pub(crate) fn seat(&self, worker: usize, link: Link) -> Result<usize> {
+    pub(crate) fn seat(&self, worker: usize, mut link: Link) -> Result<usize> {
         let mut state = self.lock();
         let seat = state.book.join(worker);
         self.ears
             .add(&link.rx, EpollEvent::new(EpollFlags::EPOLLIN, seat as u64))
             .map_err(|e| ipc_core::Error::os("epoll_ctl", "a worker's channel", e))?;
+        // Somebody may be asleep on the ears already, and has not armed this one.
+        if link.rx.arm().unwrap_or(true) {
+            let _ = self.bell.write(1);
+        }
         if state.links.len() <= seat {
             state.links.resize_with(seat + 1, || None);
         }
@@ -118,23 +125,23 @@ impl Desk {
         if state.closed {
             return Err(Error::Stopped);
         }
-        match state.book.submit(payload, target, ticket) {
-            Some(entered) => {
-                state.dispatch();
-                Ok(entered)
-            }
-            None => {
-                drop(state);
-                self.wait(wait, |state| {
-                    if state.closed {
-                        return Some(Err(Error::Stopped));
-                    }
-                    let entered = state.book.submit(payload, target, ticket)?;
-                    state.dispatch();
-                    Some(Ok(entered))
-                })?
-            }
+        if let Some(worker) = target.filter(|&worker| worker >= state.book.workers()) {
+            let workers = state.book.workers();
+            return Err(Error::UnknownWorker { worker, workers });
         }
+        if let Some(entered) = state.book.submit(payload, target, ticket) {
+            state.dispatch();
+            return Ok(entered);
+        }
+        drop(state);
+        self.wait(wait, |state| {
+            if state.closed {
+                return Some(Err(Error::Stopped));
+            }
+            let entered = state.book.submit(payload, target, ticket)?;
+            state.dispatch();
+            Some(Ok(entered))
+        })?
     }
 
     /// Waits until `found` finds something.
@@ -189,7 +196,10 @@ impl Desk {
             }
             state.followers += 1;
             let mut state = match wait.remaining() {
-                None => self.told.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .told
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(left) => {
                     let waited = self.told.wait_timeout(state, left);
                     waited.unwrap_or_else(PoisonError::into_inner).0
@@ -206,14 +216,14 @@ impl Desk {
         found: &mut dyn FnMut(&mut State) -> Option<T>,
     ) -> Result<T> {
         self.lock().leading = true;
-        let look = |found: &mut &mut dyn FnMut(&mut State) -> Option<T>| {
+        let look = |(): &mut ()| {
             let mut state = self.lock();
             if state.take_in() {
                 self.tell(&state);
             }
             Ok(found(&mut state))
         };
-        let led = poller.wait(wait, &mut &mut *found, look, |_, wait| self.sleep(wait));
+        let led = poller.wait(wait, &mut (), look, |(), wait| self.sleep(wait));
         self.lock().leading = false;
         Ok(led?)
     }
@@ -227,10 +237,8 @@ impl Desk {
 
     /// Sleeps until a worker answers, or the bell rings.
     fn sleep(&self, wait: Wait) -> ipc_core::Result<()> {
-        for link in self.lock().links.iter_mut().flatten() {
-            if link.rx.arm().unwrap_or(false) {
-                return Ok(());
-            }
+        if self.lock().arm() {
+            return Ok(());
         }
         if ipc_core::poll(self.ears.0.as_fd(), Interest::Read, wait)? {
             self.woken()?;
@@ -252,10 +260,67 @@ impl Desk {
                 let _ = self.bell.read();
             } else if let Ok(seat) = usize::try_from(event.data()) {
                 state.woken(seat);
+                if let Some(link) = state.links.get(seat).and_then(Option::as_ref) {
+                    if link.broken {
+                        let _ = self.ears.delete(&link.rx); // it would be ready for ever
+                    }
+                }
             }
         }
         self.tell(&state);
         Ok(())
+    }
+
+    /// The worker in a seat is ready.
+    pub(crate) fn open(&self, seat: usize) {
+        let mut state = self.lock();
+        state.book.set_open(seat, true);
+        state.dispatch();
+    }
+
+    /// The worker in a seat is given no more.
+    pub(crate) fn shut(&self, seat: usize) {
+        self.lock().book.set_open(seat, false);
+    }
+
+    /// How many tasks the worker in a seat has and has not answered.
+    pub(crate) fn leases(&self, seat: usize) -> usize {
+        self.lock().book.leases(seat)
+    }
+
+    pub(crate) fn take_notices(&self) -> Vec<(usize, Kind, String)> {
+        std::mem::take(&mut self.lock().notices)
+    }
+
+    /// The worker in a seat is dead: takes in what it had answered, and puts the rest back. Returns how
+    /// many it answered in its life, the task that it was running, and that again if it was one
+    /// death too many.
+    pub(crate) fn bury(&self, seat: usize, status: ExitStatus) -> (u64, Option<u64>, Option<u64>) {
+        let mut state = self.lock();
+        state.take_in_of(seat);
+        let Some(link) = state.links.get_mut(seat).and_then(Option::take) else {
+            return (0, None, None);
+        };
+        let _ = self.ears.delete(&link.rx);
+        let acked = state.book.acked(seat);
+        let running = state.book.is_first(seat, link.page.running());
+        let killer = state.book.leave(seat, running, status);
+        state.dispatch();
+        (acked, running, killer)
+    }
+
+    /// Takes nothing more in.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.ring();
+    }
+
+    /// Nobody will answer any more.
+    pub(crate) fn end(&self) {
+        let mut state = self.lock();
+        (state.closed, state.ended) = (true, true);
+        drop(state);
+        self.ring();
     }
 
     /// Tells all who wait to look again.
@@ -302,11 +367,26 @@ impl State {
     #[inline]
     fn take_in_of(&mut self, seat: usize) {
         while let Some(link) = &mut self.links[seat] {
+            if link.broken {
+                break;
+            }
             match link.rx.look() {
                 Ok(true) => self.enter(seat),
-                Ok(false) | Err(_) => break,
+                Ok(false) => break,
+                Err(error) => self.broken(seat, &error.to_string()),
             }
         }
+    }
+
+    /// Before a sleep on the ears: true if an answer is there already.
+    pub(crate) fn arm(&mut self) -> bool {
+        let mut links = self.links.iter_mut().flatten();
+        links.any(|link| !link.broken && link.rx.arm().unwrap_or(false))
+    }
+
+    /// Whether somebody waits for answers, and so takes them in.
+    pub(crate) fn is_attended(&self) -> bool {
+        self.leading || self.followers > 0
     }
 
     /// Takes in what has woken a sleeper.
@@ -314,12 +394,26 @@ impl State {
         let Some(Some(link)) = self.links.get_mut(seat) else {
             return;
         };
-        if let Ok(true) = link.rx.woken() {
-            self.enter(seat);
-            self.take_in_of(seat);
+        match link.rx.woken() {
+            Ok(true) => {
+                self.enter(seat);
+                self.take_in_of(seat);
+            }
+            Ok(false) => {}
+            Err(error) => self.broken(seat, &error.to_string()),
         }
         if self.book.depth() > 0 {
             self.dispatch();
+        }
+    }
+
+    /// Hears no more of a worker, whose supervisor is to end it.
+    #[cold]
+    fn broken(&mut self, seat: usize, reason: &str) {
+        if let Some(link) = &mut self.links[seat] {
+            link.broken = true;
+            self.notices.push((seat, Kind::Broken, reason.into()));
+            let _ = self.supervisor.write(1);
         }
     }
 
@@ -327,10 +421,12 @@ impl State {
     #[inline]
     fn enter(&mut self, seat: usize) {
         self.taken += 1;
-        let Some(link) = &self.links[seat] else { return };
-        let Ok((kind, lease, body)) = wire::read(link.rx.message()) else {
-            self.book.settle(seat, Lease::default(), Answer::Withdrawn);
+        let Some(link) = &self.links[seat] else {
             return;
+        };
+        let (kind, lease, body) = match wire::read(link.rx.message()) {
+            Ok(record) => record,
+            Err(error) => return self.broken(seat, &error.to_string()),
         };
         match kind {
             Kind::Done => {
@@ -344,12 +440,8 @@ impl State {
             kind => {
                 let text = String::from_utf8_lossy(body).into_owned();
                 self.notices.push((seat, kind, text));
+                let _ = self.supervisor.write(1);
             }
         }
     }
-}
-
-/// How many processors this thread may use.
-pub(crate) fn processors() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
 }

@@ -89,7 +89,10 @@ impl fmt::Display for Error {
                  how the workers died are kept (Handle::quarantined)"
             ),
             Error::TooLarge { len, max } => {
-                write!(f, "payload of {len} bytes, max_len is {max}: raise Pool::max_len")
+                write!(
+                    f,
+                    "payload of {len} bytes, max_len is {max}: raise Pool::max_len"
+                )
             }
             Error::UnknownWorker { worker, workers } => write!(
                 f,

@@ -4,17 +4,28 @@ mod book;
 mod desk;
 mod duty;
 mod error;
+mod events;
+mod handle;
+mod lag;
 mod link;
+mod pool;
+mod restarts;
+mod status;
+mod supervisor;
 mod sys;
+mod template;
 mod ticket;
 mod wire;
 mod worker;
-#[doc(hidden)]
-pub mod proto;
 
 pub use book::Quarantined;
 pub use duty::Outcome;
 pub use error::{Error, Result};
+pub use events::Exit;
+pub use handle::Handle;
+pub use ipc_core::Wait;
+pub use pool::Pool;
+pub use status::{Status, WorkerStatus};
 pub use ticket::Ticket;
 pub use worker::{Task, Worker};
 

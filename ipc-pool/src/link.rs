@@ -18,6 +18,8 @@ pub(crate) struct Link {
     pub(crate) tx: Tx,
     pub(crate) rx: Rx,
     pub(crate) page: Page,
+    /// Whether the other end is gone, or what came from it is no record.
+    pub(crate) broken: bool,
 }
 
 /// The worker's end, to be handed over.
@@ -57,7 +59,13 @@ pub(crate) fn link(transport: Transport, max_len: usize) -> Result<(Link, Ends)>
         }
     };
     fds.push(file);
-    Ok((Link { tx, rx, page }, Ends { fds, state }))
+    let link = Link {
+        tx,
+        rx,
+        page,
+        broken: false,
+    };
+    Ok((link, Ends { fds, state }))
 }
 
 /// Puts a worker's end together.
@@ -75,7 +83,12 @@ pub(crate) fn attach(transport: Transport, mut ends: Ends) -> Result<Link> {
             (Tx::Unix(tx, Vec::new()), Rx::Unix(rx))
         }
     };
-    Ok(Link { tx, rx, page })
+    Ok(Link {
+        tx,
+        rx,
+        page,
+        broken: false,
+    })
 }
 
 impl Tx {

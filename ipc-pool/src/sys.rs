@@ -5,7 +5,7 @@
 use std::ffi::c_int;
 use std::io;
 use std::num::NonZeroUsize;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{IntoRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
@@ -77,35 +77,30 @@ pub(crate) fn page_file() -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// A copy of this single-threaded process, as a child of its parent: `None` in the copy, and its
-/// number and a pidfd here.  clone(2), Linux 5.2
+/// A copy of this single-threaded process, as a child of its parent: `None` in the copy, its number
+/// here.  clone(2)
 ///
 /// The C library is told nothing, since there is nothing that it would have to do in a process with
 /// one thread, but for the number of that thread, which it keeps: the kernel writes it where it is.
-pub(crate) fn clone_as_sibling() -> io::Result<Option<(i32, OwnedFd)>> {
-    let mut flags = libc::CLONE_PARENT | libc::CLONE_PIDFD;
+pub(crate) fn clone_as_sibling() -> io::Result<Option<u32>> {
+    let mut flags = libc::CLONE_PARENT;
     let mut tid: *mut c_int = std::ptr::null_mut();
     // SAFETY: writes a pointer to where one is.
     if unsafe { libc::prctl(PR_GET_TID_ADDRESS, &raw mut tid) } == 0 && !tid.is_null() {
         flags |= libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID;
     }
-    let mut pidfd: c_int = -1;
     let null: *mut c_int = std::ptr::null_mut();
     // SAFETY: as fork(2) in a process with one thread, which the caller promises: no stack and no
-    // storage of its own. The pidfd is written to a live place, the number to where the C library
-    // has it.
+    // storage of its own. The number is written to where the C library has it.
     #[cfg(target_arch = "x86_64")]
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, null, &raw mut pidfd, tid, null) };
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, null, null, tid, null) };
     // SAFETY: as above; the last two are the other way round.
     #[cfg(not(target_arch = "x86_64"))]
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, null, &raw mut pidfd, null, tid) };
-    match c_int::try_from(pid) {
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, null, null, null, tid) };
+    match u32::try_from(pid) {
         Ok(0) => Ok(None),
-        Ok(pid) if pid > 0 => {
-            // SAFETY: the kernel's new descriptor, and nobody else's.
-            Ok(Some((pid, unsafe { OwnedFd::from_raw_fd(pidfd) })))
-        }
-        _ => Err(io::Error::last_os_error()),
+        Ok(pid) => Ok(Some(pid)),
+        Err(_) => Err(io::Error::last_os_error()),
     }
 }
 
@@ -128,6 +123,18 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// In the template and its copies: the signals of a terminal, of a service manager that means all, and those that the
+/// pool's manager takes are not for them. What was blocked is not.  signal(7)
+pub(crate) fn leave_signals_to_the_manager() {
+    use Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2] {
+        // SAFETY: no handler is installed.
+        let _ = unsafe { sigaction(signal, &ignore) };
+    }
+    let _ = SigSet::empty().thread_set_mask();
+}
+
 /// Whether SIGTERM has come.
 static STOPPING: AtomicBool = AtomicBool::new(false);
 /// What the handler writes to, so that a wait ends.
@@ -142,7 +149,11 @@ pub(crate) fn catch_sigterm(nudge: OwnedFd) -> io::Result<()> {
         // SAFETY: async-signal-safe, eight bytes that are there; errno is put back.
         unsafe {
             let errno = *libc::__errno_location();
-            libc::write(NUDGE.load(Ordering::Relaxed), one.as_ptr().cast(), one.len());
+            libc::write(
+                NUDGE.load(Ordering::Relaxed),
+                one.as_ptr().cast(),
+                one.len(),
+            );
             *libc::__errno_location() = errno;
         }
     }
@@ -156,9 +167,4 @@ pub(crate) fn catch_sigterm(nudge: OwnedFd) -> io::Result<()> {
 /// Whether SIGTERM has come since [`catch_sigterm`].
 pub(crate) fn is_stopping() -> bool {
     STOPPING.load(Ordering::Relaxed)
-}
-
-/// The descriptor that was taken from a message, whose number nobody else has.
-pub(crate) fn raw(fd: &OwnedFd) -> RawFd {
-    fd.as_raw_fd()
 }

@@ -70,11 +70,13 @@ impl Ticket {
             return Err(Error::Stopped);
         }
         let (slot, id) = (self.slot, self.id);
-        let answer = self.desk.wait(wait, |state| match state.book.take(slot, id) {
-            None if state.ended => Some(None),
-            None => None,
-            answer => Some(answer),
-        })?;
+        let answer = self
+            .desk
+            .wait(wait, |state| match state.book.take(slot, id) {
+                None if state.ended => Some(None),
+                None => None,
+                answer => Some(answer),
+            })?;
         self.claimed = answer.is_some();
         match answer {
             Some(Answer::Done(bytes)) => Ok(bytes),
@@ -98,6 +100,8 @@ impl Drop for Ticket {
 
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Ticket")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }

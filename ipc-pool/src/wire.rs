@@ -39,10 +39,12 @@ pub(crate) enum Kind {
     Detached,
     /// From a worker: the whole pool is to stop.
     Shutdown,
+    /// From a channel: it can be used no more, for this reason.
+    Broken,
 }
 
 impl Kind {
-    const ALL: [Kind; 8] = [
+    const ALL: [Kind; 9] = [
         Kind::Task,
         Kind::Done,
         Kind::Failed,
@@ -51,6 +53,7 @@ impl Kind {
         Kind::Leaving,
         Kind::Detached,
         Kind::Shutdown,
+        Kind::Broken,
     ];
 }
 
@@ -74,7 +77,8 @@ pub(crate) fn read(record: &[u8]) -> Result<(Kind, Lease, &[u8])> {
     let Some((head, body)) = record.split_first_chunk::<HEADER>() else {
         return Err(foreign());
     };
-    let u32_at = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    let u32_at =
+        |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let kind = *Kind::ALL.get(u32_at(20) as usize).ok_or_else(foreign)?;
     let lease = Lease {
         id: u64::from(u32_at(0)) | u64::from(u32_at(4)) << 32,

@@ -12,11 +12,12 @@ use ipc_core::{Spin, Wait};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use crate::Result;
 use crate::duty::Duty;
+use crate::lag::Lag;
 use crate::link::{Link, Rx, Tx};
 use crate::sys::{self, Page};
-use crate::wire::{self, HEADER, Kind, Lease};
-use crate::Result;
+use crate::wire::{self, Kind, Lease};
 
 /// The worker that a callback runs in.
 pub struct Worker {
@@ -112,14 +113,24 @@ pub(crate) fn live(birth: Birth, duty: &mut Duty) -> Result<i32> {
     let kept = nudge.try_clone();
     let kept = kept.map_err(|e| ipc_core::Error::os("fcntl", "a new worker", e))?;
     sys::catch_sigterm(kept).map_err(|e| ipc_core::Error::os("sigaction", "SIGTERM", e))?;
-    let Link { tx, rx, page } = birth.link;
+    let Link { tx, rx, page, .. } = birth.link;
     let worker = Worker {
         id: birth.id,
         max_len: birth.max_len,
         tx: RefCell::new(tx),
         leaving: Cell::new(false),
     };
-    let code = serve(&worker, duty, Inbox { rx, page, nudge }, birth.max_tasks)?;
+    let code = serve(
+        &worker,
+        duty,
+        Inbox {
+            rx,
+            page,
+            nudge,
+            lag: Lag::default(),
+        },
+        birth.max_tasks,
+    )?;
     if let Some(stop) = &mut duty.stop {
         if let Err(message) = caught(|| stop(&worker)) {
             eprintln!("worker {} stops with an error: {message}", worker.id);
@@ -170,7 +181,11 @@ fn serve(worker: &Worker, duty: &mut Duty, mut inbox: Inbox, max_tasks: u64) -> 
 
 /// Publishes the answer, which is the acknowledgement too: after the handler's effect, never before.
 #[inline]
-fn answer(worker: &Worker, lease: Lease, outcome: &std::result::Result<Vec<u8>, String>) -> Result<()> {
+fn answer(
+    worker: &Worker,
+    lease: Lease,
+    outcome: &std::result::Result<Vec<u8>, String>,
+) -> Result<()> {
     let (kind, body) = match outcome {
         Ok(bytes) => (Kind::Done, &bytes[..]),
         Err(message) => (Kind::Failed, message.as_bytes()),
@@ -190,6 +205,7 @@ struct Inbox {
     page: Page,
     /// Readable when SIGTERM has come.
     nudge: OwnedFd,
+    lag: Lag,
 }
 
 impl Inbox {
@@ -201,9 +217,13 @@ impl Inbox {
         }
         match self.rx.look() {
             Ok(false) => {}
-            Ok(true) => return Ok(true),
+            Ok(true) => {
+                self.lag.took();
+                return Ok(true);
+            }
             Err(error) => return end(error),
         }
+        self.lag.wait();
         self.wait(worker, poller)
     }
 
@@ -252,7 +272,9 @@ fn end(error: ipc_core::Error) -> Result<bool> {
 
 /// Calls back; a panic is an error with its message.
 #[inline]
-fn caught<T>(call: impl FnOnce() -> std::result::Result<T, String>) -> std::result::Result<T, String> {
+fn caught<T>(
+    call: impl FnOnce() -> std::result::Result<T, String>,
+) -> std::result::Result<T, String> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| Err(panicked(payload)))
 }
 
@@ -260,9 +282,10 @@ fn caught<T>(call: impl FnOnce() -> std::result::Result<T, String>) -> std::resu
 fn panicked(payload: Box<dyn Any + Send>) -> String {
     let said = payload.downcast_ref::<&str>().copied();
     let said = said.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let message = format!("panicked: {}", said.unwrap_or("with a value that is no text"));
+    let message = format!(
+        "panicked: {}",
+        said.unwrap_or("with a value that is no text")
+    );
     mem::forget(payload); // its destructor could panic in its turn
     message
 }
-
-const _: () = assert!(HEADER == 24);

@@ -1,0 +1,53 @@
+//! What happens to a pool, as the process that owns it is told.
+
+use std::process::ExitStatus;
+
+use crate::Handle;
+
+/// A worker has ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Exit {
+    /// The worker's id.
+    pub worker: usize,
+    /// Its process id, as it was.
+    pub pid: u32,
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Why it could not start, if it could not.
+    pub reason: Option<String>,
+    /// The task that it was running, if it died of that.
+    pub task: Option<u64>,
+}
+
+/// Callbacks in the process that owns the pool.
+#[derive(Default)]
+#[allow(clippy::type_complexity)] // each is used once
+pub(crate) struct Hooks {
+    pub(crate) start: Option<Box<dyn FnMut(&Handle) + Send>>,
+    pub(crate) shutdown: Option<Box<dyn FnMut() + Send>>,
+    pub(crate) worker_exit: Option<Box<dyn FnMut(&Exit) + Send>>,
+}
+
+impl Hooks {
+    pub(crate) fn worker_exit(&mut self, exit: &Exit) {
+        match &mut self.worker_exit {
+            Some(hook) => hook(exit),
+            None if exit.status.success() => {}
+            None => log(&describe(exit)),
+        }
+    }
+}
+
+fn describe(exit: &Exit) -> String {
+    let task = exit.task.map(|task| format!(", while it ran task {task}"));
+    let reason = exit.reason.as_ref().map(|reason| format!(": {reason}"));
+    let (task, reason) = (task.unwrap_or_default(), reason.unwrap_or_default());
+    let (worker, pid, status) = (exit.worker, exit.pid, exit.status);
+    format!("worker {worker} (pid {pid}): {status}{task}{reason}")
+}
+
+/// A line on stderr.
+pub(crate) fn log(line: &str) {
+    eprintln!("ipc-pool: {line}");
+}

@@ -1,0 +1,288 @@
+//! A pool that runs, as its program uses it.
+
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ipc_core::Wait;
+use nix::sys::eventfd::EventFd;
+
+use crate::desk::Desk;
+use crate::status::Status;
+use crate::{Error, Quarantined, Result, Ticket};
+
+/// A pool that runs. It may be cloned, and used by any thread; when the last handle is dropped the
+/// pool is [stopped](Self::stop).
+#[derive(Clone)]
+pub struct Handle {
+    owner: Arc<Owner>,
+}
+
+/// What ends with the last handle.
+struct Owner {
+    control: Arc<Control>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What handles and the supervisor share.
+pub(crate) struct Control {
+    pub(crate) desk: Arc<Desk>,
+    orders: Mutex<Vec<Order>>,
+    news: Mutex<News>,
+    told: Condvar,
+    wake: Arc<EventFd>,
+}
+
+/// What the supervisor is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Stop,
+    Reload,
+    Scale(usize),
+}
+
+/// What the supervisor tells.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    pub(crate) ready: bool,
+    /// How many reloads and scalings have come to their end.
+    pub(crate) reloads: u64,
+    pub(crate) reload_failure: Option<String>,
+    pub(crate) ended: bool,
+    pub(crate) failure: Option<String>,
+    pub(crate) status: Status,
+}
+
+impl Handle {
+    pub(crate) fn new(control: Arc<Control>, thread: Option<JoinHandle<()>>) -> Self {
+        let thread = Mutex::new(thread);
+        Handle {
+            owner: Arc::new(Owner { control, thread }),
+        }
+    }
+
+    /// Submits a task to any worker, waiting for room as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit_wait`](Self::submit_wait).
+    #[inline]
+    pub fn submit(&self, payload: &[u8]) -> Result<Ticket> {
+        self.submit_wait(payload, Wait::Forever)
+    }
+
+    /// Submits a task if there is room, else returns [`WouldBlock`](Error::WouldBlock).
+    ///
+    /// # Errors
+    ///
+    /// As [`submit_wait`](Self::submit_wait).
+    #[inline]
+    pub fn try_submit(&self, payload: &[u8]) -> Result<Ticket> {
+        self.submit_wait(payload, Wait::Never)
+    }
+
+    /// Submits a task within `timeout`, else returns [`TimedOut`](Error::TimedOut).
+    ///
+    /// # Errors
+    ///
+    /// As [`submit_wait`](Self::submit_wait).
+    pub fn submit_timeout(&self, payload: &[u8], timeout: Duration) -> Result<Ticket> {
+        self.submit_wait(payload, timeout.into())
+    }
+
+    /// Submits a task to any worker, waiting for room as long as `wait` allows. `Ok` is a promise:
+    /// the task is done, or quarantined, or still queued, whichever worker dies.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`](Error::TooLarge), [`Stopped`](Error::Stopped),
+    /// [`WouldBlock`](Error::WouldBlock), [`TimedOut`](Error::TimedOut). Nothing was submitted.
+    #[inline]
+    pub fn submit_wait(&self, payload: &[u8], wait: Wait) -> Result<Ticket> {
+        let desk = &self.owner.control.desk;
+        let entered = desk.submit(payload, None, true, wait)?;
+        Ok(Ticket::new(desk.clone(), entered))
+    }
+
+    /// Submits a task to one worker, waiting for room as long as it takes. It waits for that worker
+    /// even while that is being replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownWorker`](Error::UnknownWorker); else as [`submit_wait`](Self::submit_wait).
+    pub fn submit_to(&self, worker: usize, payload: &[u8]) -> Result<Ticket> {
+        let desk = &self.owner.control.desk;
+        let entered = desk.submit(payload, Some(worker), true, Wait::Forever)?;
+        Ok(Ticket::new(desk.clone(), entered))
+    }
+
+    /// Submits several tasks, waiting for room as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit_wait`](Self::submit_wait), for the first that is refused; those before it are
+    /// submitted, and their answers given up.
+    pub fn submit_many<P: AsRef<[u8]>>(
+        &self,
+        payloads: impl IntoIterator<Item = P>,
+    ) -> Result<Vec<Ticket>> {
+        let payloads = payloads.into_iter();
+        payloads
+            .map(|payload| self.submit(payload.as_ref()))
+            .collect()
+    }
+
+    /// Submits a task and waits for its answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit_wait`](Self::submit_wait), then as [`Ticket::wait`].
+    pub fn submit_and_wait(&self, payload: &[u8]) -> Result<Vec<u8>> {
+        self.submit(payload)?.wait()
+    }
+
+    /// Waits until every task that was submitted is answered or quarantined.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`](Error::Stopped) if the pool ends before.
+    pub fn wait_all(&self) -> Result<()> {
+        let desk = &self.owner.control.desk;
+        desk.wait(Wait::Forever, |state| {
+            if state.book.unfinished() == 0 {
+                return Some(Ok(()));
+            }
+            state.ended.then_some(Err(Error::Stopped))
+        })?
+    }
+
+    /// Replaces all workers, one by one: a new one starts, and when it is ready the old one finishes
+    /// the task that it is running and ends. What else it had been given goes to others. Returns when all
+    /// are replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`Start`](Error::Start) if a new worker could not start: the old ones go on.
+    pub fn reload(&self) -> Result<()> {
+        let control = &self.owner.control;
+        let before = control.news().reloads;
+        control.order(Order::Reload);
+        let news = control.wait(|news| news.ended || news.reloads > before);
+        match &news.reload_failure {
+            _ if news.ended => Err(Error::Stopped),
+            Some(reason) => Err(Error::Start {
+                reason: reason.as_str().into(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the pool one of `workers` workers: more start, or those with the highest ids finish what they have
+    /// and end. Does not wait for that.
+    pub fn scale(&self, workers: usize) {
+        self.owner.control.order(Order::Scale(workers));
+    }
+
+    /// Stops the pool and waits for every worker. Nothing more is taken in; workers finish what they
+    /// have been given, within [`Pool::grace`](crate::Pool::grace). What still waits is not run: it
+    /// is returned, and its tickets say [`Stopped`](Error::Stopped). Wait first
+    /// ([`wait_all`](Self::wait_all)) for nothing to be left.
+    ///
+    /// # Errors
+    ///
+    /// [`Start`](Error::Start) if the pool had ended because no worker could start.
+    pub fn stop(&self) -> Result<Vec<Vec<u8>>> {
+        let control = &self.owner.control;
+        control.order(Order::Stop);
+        let news = control.wait(|news| news.ended);
+        let failure = news.failure.clone();
+        drop(news);
+        self.owner.join();
+        if let Some(reason) = failure {
+            let reason = reason.into();
+            return Err(Error::Start { reason });
+        }
+        Ok(control.desk.lock().book.withdraw())
+    }
+
+    /// How the pool is.
+    pub fn status(&self) -> Status {
+        let control = &self.owner.control;
+        let mut status = control.news().status.clone();
+        status.count(&control.desk.lock().book);
+        status
+    }
+
+    /// The tasks that killed too many workers.
+    pub fn quarantined(&self) -> Vec<Quarantined> {
+        let state = self.owner.control.desk.lock();
+        state.book.quarantined().to_vec()
+    }
+}
+
+impl Control {
+    pub(crate) fn new(desk: Arc<Desk>, wake: Arc<EventFd>) -> Self {
+        Control {
+            desk,
+            orders: Mutex::default(),
+            news: Mutex::default(),
+            told: Condvar::new(),
+            wake,
+        }
+    }
+
+    fn order(&self, order: Order) {
+        lock(&self.orders).push(order);
+        let _ = self.wake.write(1);
+    }
+
+    pub(crate) fn take_orders(&self) -> Vec<Order> {
+        std::mem::take(&mut *lock(&self.orders))
+    }
+
+    pub(crate) fn news(&self) -> MutexGuard<'_, News> {
+        lock(&self.news)
+    }
+
+    /// Changes the news, and tells those who wait for some.
+    pub(crate) fn tell(&self, change: impl FnOnce(&mut News)) {
+        change(&mut self.news());
+        self.told.notify_all();
+    }
+
+    pub(crate) fn wait(&self, mut until: impl FnMut(&News) -> bool) -> MutexGuard<'_, News> {
+        let news = self.told.wait_while(self.news(), |news| !until(news));
+        news.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Owner {
+    fn join(&self) {
+        if let Some(thread) = lock(&self.thread).take() {
+            // A callback in the supervisor's own thread may be who stops the pool.
+            if thread.thread().id() != std::thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if lock(&self.thread).is_some() {
+            self.control.order(Order::Stop);
+            self.join();
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

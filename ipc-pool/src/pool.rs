@@ -1,0 +1,216 @@
+//! How a pool is made.
+
+use std::fmt;
+use std::fmt::Display;
+use std::time::Duration;
+
+use crate::book::Limits;
+use crate::duty::{Duty, Outcome, Plain, Stateful};
+use crate::events::{Exit, Hooks};
+use crate::handle::Handle;
+use crate::supervisor::{Plan, Supervisor};
+use crate::template::Terms;
+use crate::{Result, Task, Transport, Worker};
+
+/// A pool of workers, before it starts: how many, what they do, and how they are looked after.
+///
+/// Callbacks that get a [`Worker`] or a [`Task`] run in the workers, the others in this process.
+#[must_use = "a pool does nothing until it is started or run"]
+pub struct Pool {
+    workers: usize,
+    transport: Transport,
+    max_len: usize,
+    limits: Limits,
+    max_tasks: u64,
+    grace: Duration,
+    intensity: Option<(usize, Duration)>,
+    duty: Duty,
+    hooks: Hooks,
+}
+
+impl Pool {
+    /// A pool of `workers` workers, with ids from 0 on.
+    pub fn new(workers: usize) -> Self {
+        Pool {
+            workers,
+            transport: Transport::default(),
+            max_len: 64 << 10,
+            limits: Limits {
+                capacity: 64 << 10,
+                prefetch: 64,
+                kills: 3,
+            },
+            max_tasks: u64::MAX,
+            grace: Duration::from_secs(3),
+            intensity: None,
+            duty: Duty::default(),
+            hooks: Hooks::default(),
+        }
+    }
+
+    /// In each worker, when it starts: `WorkerStart`. An error, or a panic, is a worker that cannot
+    /// start.
+    ///
+    /// Without a handler of tasks this is all that a worker does: when it returns the worker ends,
+    /// and another takes its place. A loop of its own looks at [`Worker::is_stopping`].
+    pub fn on_worker_start<R: Outcome>(
+        mut self,
+        mut start: impl FnMut(&Worker) -> R + 'static,
+    ) -> Self {
+        self.duty.start = Some(Box::new(move |worker| start(worker).outcome()));
+        self
+    }
+
+    /// In each worker, before it ends in an orderly way: `WorkerStop`.
+    pub fn on_worker_stop<R: Outcome>(
+        mut self,
+        mut stop: impl FnMut(&Worker) -> R + 'static,
+    ) -> Self {
+        self.duty.stop = Some(Box::new(move |worker| stop(worker).outcome()));
+        self
+    }
+
+    /// In a worker, for each task: `Message`. What it returns is the answer to the submitter; so is
+    /// an error, and a panic. See [`Outcome`] for what it may return.
+    pub fn on_task<R: Outcome>(mut self, handler: impl FnMut(&Task<'_>) -> R + 'static) -> Self {
+        self.duty.tasks = Some(Box::new(Plain(handler)));
+        self
+    }
+
+    /// As [`on_task`](Self::on_task), with a state that `make` makes once in each worker, when it starts: a
+    /// connection, say. If it cannot be made the worker cannot start.
+    pub fn on_task_with<S: 'static, E: Display, R: Outcome>(
+        mut self,
+        make: impl FnMut(&Worker) -> std::result::Result<S, E> + 'static,
+        handler: impl FnMut(&mut S, &Task<'_>) -> R + 'static,
+    ) -> Self {
+        self.duty.tasks = Some(Box::new(Stateful {
+            make,
+            state: None,
+            handler,
+        }));
+        self
+    }
+
+    /// In this process, when the first worker is ready: `Start`.
+    pub fn on_start(mut self, start: impl FnMut(&Handle) + Send + 'static) -> Self {
+        self.hooks.start = Some(Box::new(start));
+        self
+    }
+
+    /// In this process, when the pool begins to stop: `Shutdown`.
+    pub fn on_shutdown(mut self, shutdown: impl FnMut() + Send + 'static) -> Self {
+        self.hooks.shutdown = Some(Box::new(shutdown));
+        self
+    }
+
+    /// In this process, when a worker has ended: `WorkerExit`. Without it a worker that failed is a line
+    /// on stderr.
+    pub fn on_worker_exit(mut self, exit: impl FnMut(&Exit) + Send + 'static) -> Self {
+        self.hooks.worker_exit = Some(Box::new(exit));
+        self
+    }
+
+    /// What carries tasks and answers.
+    pub fn transport(mut self, transport: Transport) -> Self {
+        self.transport = transport;
+        self
+    }
+
+    /// The longest payload and the longest answer in bytes: 64 KiB unless asked.
+    pub fn max_len(mut self, bytes: usize) -> Self {
+        self.max_len = bytes;
+        self
+    }
+
+    /// The most tasks that a worker is given before it has answered: 64 unless asked, 1 at least.
+    /// Short tasks want many; with long ones few make sure that no task waits behind another while
+    /// a worker is idle. When a worker dies as many may be run twice.
+    pub fn prefetch(mut self, tasks: usize) -> Self {
+        self.limits.prefetch = tasks.max(1);
+        self
+    }
+
+    /// The most tasks that are submitted and not answered: 65,536 unless asked. Beyond, submitting
+    /// waits.
+    pub fn capacity(mut self, tasks: usize) -> Self {
+        self.limits.capacity = tasks.max(1);
+        self
+    }
+
+    /// A task that has killed so many workers is [`Quarantined`](crate::Quarantined): 3 unless
+    /// asked.
+    pub fn max_kills(mut self, kills: usize) -> Self {
+        self.limits.kills = kills.max(1);
+        self
+    }
+
+    /// A worker that has done about so many tasks ends, and another takes its place: against leaks.
+    /// Each ends up to an eighth earlier, so that they do not all end together.
+    pub fn max_tasks(mut self, tasks: u64) -> Self {
+        self.max_tasks = tasks.max(1);
+        self
+    }
+
+    /// How long a worker may take to stop: 3 s unless asked. It then gets SIGTERM, if that has not
+    /// come yet, and SIGKILL after the same time again.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// The most deaths of workers, of whatever kind, `within` a time; more open the circuit: nothing is
+    /// replaced for half a minute, and the queue is kept. Unlimited unless asked.
+    pub fn restart_intensity(mut self, deaths: usize, within: Duration) -> Self {
+        self.intensity = Some((deaths, within));
+        self
+    }
+
+    /// Starts the pool, to be used by the handle; a thread looks after the workers. Returns when the
+    /// first worker is ready.
+    ///
+    /// # Errors
+    ///
+    /// [`Start`](crate::Error::Start) if no worker could start, with the reason.
+    /// [`Process`](crate::Error::Process) if this process has threads already: start the pool
+    /// before them.
+    pub fn start(self) -> Result<Handle> {
+        Supervisor::new(self.plan())?.start()
+    }
+
+    /// Runs the pool here, until it is stopped: by SIGTERM or SIGINT, by a worker's
+    /// [`shutdown`](Worker::shutdown), or by a handle that [`on_start`](Self::on_start) was given.
+    /// SIGUSR1 reloads it.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn run(self) -> Result<()> {
+        Supervisor::new(self.plan())?.run()
+    }
+
+    fn plan(self) -> Plan {
+        Plan {
+            workers: self.workers,
+            terms: Terms {
+                transport: self.transport,
+                max_len: self.max_len,
+            },
+            limits: self.limits,
+            max_tasks: self.max_tasks,
+            grace: self.grace,
+            intensity: self.intensity,
+            duty: self.duty,
+            hooks: self.hooks,
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("workers", &self.workers)
+            .field("transport", &self.transport)
+            .finish_non_exhaustive()
+    }
+}

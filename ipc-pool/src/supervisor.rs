@@ -1,0 +1,535 @@
+//! The supervisor: it makes the workers, watches them, replaces, reloads and stops them, and takes
+//! the answers in while nobody waits for them.
+
+mod instance;
+mod waiting;
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use ipc_core::Wait;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::SignalFd;
+
+use crate::book::{Book, Limits};
+use crate::desk::Desk;
+use crate::duty::Duty;
+use crate::events::{Exit, Hooks, log};
+use crate::handle::{Control, Handle, Order};
+use crate::link::{self, Ends, Link};
+use crate::restarts::{Next, Restarts};
+use crate::status::WorkerStatus;
+use crate::template::{Template, Terms};
+use crate::wire::Kind;
+use crate::{Error, Result};
+use instance::{Instance, Phase};
+use waiting::Waiting;
+
+/// How long the template may take to make a worker.
+const MAKING: Duration = Duration::from_secs(5);
+/// A worker without tasks has proved itself when it has lived so long.
+const PROVEN: Duration = Duration::from_secs(1);
+
+/// What a pool is made of.
+pub(crate) struct Plan {
+    pub(crate) workers: usize,
+    pub(crate) terms: Terms,
+    pub(crate) limits: Limits,
+    pub(crate) max_tasks: u64,
+    pub(crate) grace: Duration,
+    pub(crate) intensity: Option<(usize, Duration)>,
+    pub(crate) duty: Duty,
+    pub(crate) hooks: Hooks,
+}
+
+pub(crate) struct Supervisor {
+    desk: Arc<Desk>,
+    control: Arc<Control>,
+    template: Template,
+    terms: Terms,
+    max_tasks: u64,
+    grace: Duration,
+    hooks: Hooks,
+    restarts: Restarts,
+    /// Whether workers answer tasks, or only start.
+    has_tasks: bool,
+    /// How many workers there are to be.
+    wanted: usize,
+    instances: Vec<Instance>,
+    /// When workers that died are to be replaced, by id.
+    due: Vec<Option<Instant>>,
+    /// The worker that a reload has come to.
+    reload: Option<usize>,
+    stopping: bool,
+    /// Whether any worker was ever ready.
+    started: bool,
+    /// Why the pool cannot go on.
+    failure: Option<String>,
+    /// A channel made ahead, so that a replacement does not wait for it.
+    spare: Option<(Link, Ends)>,
+    waiting: Waiting,
+    restarted: u64,
+    random: u64,
+}
+
+impl Supervisor {
+    pub(crate) fn new(plan: Plan) -> Result<Self> {
+        let object = "a new pool";
+        let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+        let wake = wake.map_err(|e| ipc_core::Error::os("eventfd", object, e))?;
+        let wake = Arc::new(wake);
+        let has_tasks = plan.duty.tasks.is_some();
+        let template = Template::fork(plan.duty, plan.terms)?;
+        let book = Book::new(plan.limits, plan.workers, first_id());
+        let desk = Arc::new(Desk::new(book, plan.terms.max_len, wake.clone())?);
+        let waiting = Waiting::new(&desk, &wake)?;
+        waiting.watch_template(&template)?;
+        Ok(Supervisor {
+            control: Arc::new(Control::new(desk.clone(), wake.clone())),
+            desk,
+            template,
+            terms: plan.terms,
+            max_tasks: plan.max_tasks,
+            grace: plan.grace,
+            hooks: plan.hooks,
+            restarts: Restarts::new(plan.intensity),
+            has_tasks,
+            wanted: plan.workers,
+            instances: Vec::new(),
+            due: vec![None; plan.workers],
+            reload: None,
+            stopping: false,
+            started: false,
+            failure: None,
+            spare: None,
+            waiting,
+            restarted: 0,
+            random: first_id() | 1,
+        })
+    }
+
+    /// Goes on in a thread of its own.
+    pub(crate) fn start(mut self) -> Result<Handle> {
+        let control = self.control.clone();
+        let name = thread::Builder::new().name("ipc-pool".into());
+        let thread = name.spawn(move || self.supervise());
+        let thread = thread.map_err(|e| ipc_core::Error::os("clone", "the pool's thread", e))?;
+        let failure = control
+            .wait(|news| news.ready || news.ended)
+            .failure
+            .clone();
+        let handle = Handle::new(control, Some(thread));
+        match failure {
+            None => Ok(handle),
+            Some(reason) => Err(Error::Start {
+                reason: reason.into(),
+            }),
+        }
+    }
+
+    /// Goes on here, and takes the signals of a manager.
+    pub(crate) fn run(mut self) -> Result<()> {
+        let mut set = SigSet::empty();
+        for signal in [
+            Signal::SIGTERM,
+            Signal::SIGINT,
+            Signal::SIGUSR1,
+            Signal::SIGHUP,
+        ] {
+            set.add(signal);
+        }
+        let before = set
+            .thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)
+            .map_err(|e| ipc_core::Error::os("sigprocmask", "the manager", e))?;
+        let signals = SignalFd::with_flags(
+            &set,
+            nix::sys::signalfd::SfdFlags::SFD_CLOEXEC | nix::sys::signalfd::SfdFlags::SFD_NONBLOCK,
+        );
+        let signals = signals.map_err(|e| ipc_core::Error::os("signalfd", "the manager", e))?;
+        self.waiting.watch_signals(signals)?;
+        self.supervise();
+        let _ = before.thread_set_mask();
+        match self.control.news().failure.clone() {
+            None => Ok(()),
+            Some(reason) => Err(Error::Start {
+                reason: reason.into(),
+            }),
+        }
+    }
+
+    fn supervise(&mut self) {
+        for worker in 0..self.wanted {
+            self.begin(worker);
+        }
+        while !self.is_over() {
+            self.publish();
+            let woken = self.waiting.sleep(&self.desk, self.next_deadline());
+            for signal in woken.signals {
+                self.signalled(signal);
+            }
+            if woken.template {
+                self.template_is_gone();
+            }
+            self.reap();
+            self.heed_notices();
+            for order in self.control.take_orders() {
+                self.obey(order);
+            }
+            self.start_what_is_due();
+            self.go_on_with_reload();
+            self.press();
+        }
+        self.end();
+    }
+
+    fn is_over(&self) -> bool {
+        (self.stopping || self.failure.is_some()) && self.instances.is_empty()
+    }
+
+    /// Makes an instance of a worker.
+    fn begin(&mut self, worker: usize) {
+        self.due[worker] = None;
+        let begun = self.try_begin(worker);
+        if let Err(error) = begun {
+            log(&format!("worker {worker} cannot be made: {error}"));
+            if !self.started && self.instances.is_empty() {
+                self.fail(error.to_string());
+            } else {
+                self.mourn(worker, false);
+            }
+        }
+    }
+
+    fn try_begin(&mut self, worker: usize) -> Result<()> {
+        let (link, ends) = match self.spare.take() {
+            Some(spare) => spare,
+            None => link::link(self.terms.transport, self.terms.max_len)?,
+        };
+        let max_tasks = self.max_tasks - self.random() % (self.max_tasks / 8).max(1);
+        self.template.order(worker, max_tasks, &ends)?;
+        let child = self.template.answer(Wait::from(MAKING))?;
+        drop(ends); // the last copies here: the end of the worker is the end of its channel
+        let seat = self.desk.seat(worker, link)?;
+        self.waiting.watch(&child, seat)?;
+        self.instances.push(Instance::new(worker, seat, child));
+        self.spare = link::link(self.terms.transport, self.terms.max_len).ok();
+        Ok(())
+    }
+
+    /// Buries the instances that have ended.
+    fn reap(&mut self) {
+        let mut at = 0;
+        while at < self.instances.len() {
+            match self.instances[at].child.try_wait() {
+                Ok(None) => at += 1,
+                Ok(Some(status)) => self.bury(at, status),
+                // Somebody else took its status; it is gone all the same.
+                Err(_) => self.bury(at, ExitStatus::from_raw(0)),
+            }
+        }
+    }
+
+    fn bury(&mut self, at: usize, status: ExitStatus) {
+        let (acked, running, killer) = self.desk.bury(self.instances[at].seat, status);
+        self.heed_notices(); // its last words among them
+        let instance = self.instances.swap_remove(at);
+        if let Some(id) = killer {
+            log(&format!(
+                "task {id} is quarantined: worker {} was the last that it killed",
+                instance.worker
+            ));
+        }
+        let reason = instance.last_words.clone();
+        let worker = instance.worker;
+        let proved = acked > 0 || (!self.has_tasks && instance.born.elapsed() >= PROVEN);
+        self.hooks.worker_exit(&Exit {
+            worker,
+            pid: instance.child.pid(),
+            status,
+            reason: reason.clone(),
+            task: running,
+        });
+        self.desk.ring();
+        if !self.started && !instance.is_ready && self.instances.is_empty() && !self.stopping {
+            let reason = reason.unwrap_or_else(|| format!("{status}, before it was ready"));
+            return self.fail(format!("worker {worker}: {reason}"));
+        }
+        if self.reload == Some(worker) && instance.phase == Phase::Starting {
+            self.end_reload(Some(reason.unwrap_or_else(|| status.to_string())));
+            return; // the old one goes on
+        }
+        let replaced = self
+            .instances
+            .iter()
+            .any(|other| other.worker == worker && other.is_serving());
+        if worker < self.wanted && !self.stopping && !replaced {
+            self.mourn(worker, proved);
+        }
+    }
+
+    /// Decides when a dead worker is replaced.
+    fn mourn(&mut self, worker: usize, proved: bool) {
+        let (now, random) = (Instant::now(), self.random());
+        self.restarted += 1;
+        match self.restarts.died(worker, proved, now, random) {
+            Next::Now => self.begin(worker),
+            Next::At(then) => {
+                if self.restarts.is_open(now) {
+                    log(&format!(
+                        "too many workers die: none is replaced for {:?}, the queue is kept",
+                        then - now
+                    ));
+                }
+                self.due[worker] = Some(then);
+            }
+        }
+    }
+
+    fn start_what_is_due(&mut self) {
+        if self.stopping {
+            return;
+        }
+        let now = Instant::now();
+        for worker in 0..self.wanted {
+            if self.due[worker].is_some_and(|then| then <= now) {
+                self.begin(worker);
+            }
+        }
+    }
+
+    /// What the workers said.
+    fn heed_notices(&mut self) {
+        for (seat, kind, text) in self.desk.take_notices() {
+            let Some(at) = self.instances.iter().position(|one| one.seat == seat) else {
+                continue;
+            };
+            match kind {
+                Kind::Ready => self.is_ready(at),
+                Kind::Unfit => self.instances[at].last_words = Some(text),
+                Kind::Shutdown => self.stop(),
+                Kind::Broken => {
+                    self.desk.shut(seat);
+                    self.instances[at].is_deaf(text);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn is_ready(&mut self, at: usize) {
+        let instance = &mut self.instances[at];
+        instance.is_ready = true;
+        if instance.phase == Phase::Starting {
+            instance.phase = Phase::Serving;
+            self.desk.open(instance.seat);
+        }
+        if !self.started {
+            self.started = true;
+            if let Some(start) = &mut self.hooks.start {
+                start(&Handle::new(self.control.clone(), None));
+            }
+            self.control.tell(|news| news.ready = true);
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Stop => self.stop(),
+            Order::Reload => self.begin_reload(),
+            Order::Scale(workers) => self.scale(workers),
+        }
+    }
+
+    fn signalled(&mut self, signal: Signal) {
+        match signal {
+            Signal::SIGTERM | Signal::SIGINT => self.stop(),
+            Signal::SIGUSR1 => self.begin_reload(),
+            _ => {}
+        }
+    }
+
+    fn stop(&mut self) {
+        if self.stopping {
+            return;
+        }
+        self.stopping = true;
+        if let Some(shutdown) = &mut self.hooks.shutdown {
+            shutdown();
+        }
+        self.desk.close();
+        self.end_reload(Some("the pool is stopped".into()));
+        let deadline = Instant::now() + self.grace;
+        for instance in &mut self.instances {
+            self.desk.shut(instance.seat);
+            instance.drain(deadline);
+        }
+        self.due.fill(None);
+    }
+
+    fn scale(&mut self, workers: usize) {
+        if self.stopping {
+            return;
+        }
+        let before = self.wanted;
+        self.wanted = workers;
+        self.due.resize(workers.max(1), None);
+        self.desk.lock().book.set_workers(workers);
+        let deadline = Instant::now() + self.grace;
+        for instance in &mut self.instances {
+            if instance.worker >= workers {
+                self.desk.shut(instance.seat);
+                instance.drain(deadline);
+            }
+        }
+        for worker in before..workers {
+            if !self
+                .instances
+                .iter()
+                .any(|one| one.worker == worker && one.is_serving())
+            {
+                self.begin(worker);
+            }
+        }
+    }
+
+    /// One that is asked for during another is a part of it.
+    fn begin_reload(&mut self) {
+        if self.reload.is_some() || self.stopping {
+            return;
+        }
+        self.restarts.forget();
+        for due in &mut self.due {
+            *due = due.map(|_| Instant::now()); // the circuit is closed again
+        }
+        if self.wanted == 0 {
+            return self.end_reload(None);
+        }
+        self.reload_worker(0);
+    }
+
+    /// Starts the new instance of a worker.
+    fn reload_worker(&mut self, worker: usize) {
+        self.reload = Some(worker);
+        if let Err(error) = self.try_begin(worker) {
+            self.end_reload(Some(error.to_string()));
+        } else if let Some(new) = self.instances.last_mut() {
+            new.is_new = true;
+        }
+    }
+
+    /// When the new instance is ready the old one is to end, and the next worker's turn comes.
+    fn go_on_with_reload(&mut self) {
+        while let Some(worker) = self.reload {
+            let new = self
+                .instances
+                .iter()
+                .find(|one| one.worker == worker && one.is_new);
+            if !new.is_some_and(|new| new.is_ready) {
+                return;
+            }
+            for old in &mut self.instances {
+                if old.worker == worker && !old.is_new {
+                    self.desk.shut(old.seat);
+                    old.terminate(self.grace);
+                }
+                old.is_new &= old.worker != worker;
+            }
+            self.reload = None;
+            if worker + 1 < self.wanted {
+                self.reload_worker(worker + 1);
+            } else {
+                self.reload = Some(worker);
+                self.end_reload(None);
+            }
+        }
+    }
+
+    fn end_reload(&mut self, failure: Option<String>) {
+        if let Some(reason) = failure.as_ref().filter(|_| self.reload.is_some()) {
+            log(&format!("the reload ended early: {reason}"));
+        }
+        self.reload = None;
+        for instance in &mut self.instances {
+            instance.is_new = false;
+        }
+        self.control.tell(|news| {
+            news.reloads += 1;
+            news.reload_failure = failure;
+        });
+    }
+
+    /// Sends the signals whose time has come.
+    fn press(&mut self) {
+        for instance in &mut self.instances {
+            let idle = self.desk.leases(instance.seat) == 0;
+            instance.press(Instant::now(), idle, self.grace);
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let signals = self.instances.iter().filter_map(Instance::deadline);
+        signals.chain(self.due.iter().flatten().copied()).min()
+    }
+
+    /// No worker can start.
+    fn fail(&mut self, reason: String) {
+        self.failure = Some(reason);
+        self.desk.close();
+    }
+
+    /// Nothing can be made from it any more.
+    fn template_is_gone(&mut self) {
+        self.fail(format!(
+            "the template process {} is dead",
+            self.template.pid()
+        ));
+        self.stop();
+    }
+
+    /// Says how things are.
+    fn publish(&mut self) {
+        let workers = self.instances.iter().map(|instance| WorkerStatus {
+            id: instance.worker,
+            pid: instance.child.pid(),
+            is_ready: instance.is_ready,
+            tasks: 0,
+            seat: instance.seat,
+        });
+        let mut workers: Vec<_> = workers.collect();
+        workers.sort_by_key(|worker| worker.id);
+        let status = &mut self.control.news().status;
+        status.workers = workers;
+        status.template = self.template.pid();
+        status.restarts = self.restarted;
+        status.is_circuit_open = self.restarts.is_open(Instant::now());
+    }
+
+    fn end(&mut self) {
+        self.publish();
+        self.desk.end();
+        let failure = self.failure.clone();
+        self.control.tell(|news| {
+            news.ended = true;
+            news.failure = failure;
+        });
+    }
+
+    /// Any number: xorshift.
+    fn random(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+}
+
+/// Ids are nanoseconds: those of a program that is started again begin after all that the one before
+/// it can have given, at less than one a nanosecond.
+fn first_id() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or(1, |now| u64::try_from(now.as_nanos()).unwrap_or(1))
+}

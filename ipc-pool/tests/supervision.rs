@@ -1,0 +1,372 @@
+//! Starting, stopping, reloading, replacing.
+
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use ipc_pool::{Error, Handle, Pool, Status};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+fn echo(workers: usize) -> Handle {
+    let pool = Pool::new(workers).on_worker_exit(|_| {});
+    pool.on_task(|task| task.payload().to_vec())
+        .start()
+        .unwrap()
+}
+
+fn pids(status: &Status) -> Vec<u32> {
+    let ready = status.workers.iter().filter(|worker| worker.is_ready);
+    ready.map(|worker| worker.pid).collect()
+}
+
+/// Waits until `is` says so of the pool's status.
+fn until(pool: &Handle, is: impl Fn(&Status) -> bool) -> Status {
+    loop {
+        let status = pool.status();
+        if is(&status) {
+            return status;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn send(pid: u32, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
+}
+
+/// The state of a process, as `proc_pid_stat(5)` has it.
+fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.rsplit_once(") ").unwrap().1.starts_with('Z'))
+}
+
+fn parent_of(pid: u32) -> u32 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields = stat.rsplit_once(") ").unwrap().1;
+    fields.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+fn workers_are_the_programs_own_children() {
+    let pool = echo(3);
+    let status = until(&pool, |status| pids(status).len() == 3);
+    for pid in pids(&status) {
+        assert_eq!(parent_of(pid), std::process::id());
+    }
+    assert_eq!(parent_of(status.template), std::process::id());
+    pool.stop().unwrap();
+    assert!(!pids(&status).into_iter().any(is_alive));
+    assert!(!is_alive(status.template));
+}
+
+fn a_dead_worker_is_replaced_under_its_id() {
+    let pool = echo(2);
+    let before = until(&pool, |status| pids(status).len() == 2);
+    send(before.workers[1].pid, Signal::SIGKILL);
+    let after = until(&pool, |status| {
+        status.restarts == 1 && pids(status).len() == 2
+    });
+    assert_eq!(after.workers[0], before.workers[0]);
+    assert_eq!(after.workers[1].id, 1);
+    assert_ne!(after.workers[1].pid, before.workers[1].pid);
+}
+
+fn every_worker_stops_and_says_so() {
+    // The reference waits for worker 0 only.
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_path_buf();
+    let pool = Pool::new(4).on_task(|_| ()).on_worker_stop(move |worker| {
+        std::thread::sleep(Duration::from_millis(20 * worker.id() as u64));
+        fs::write(path.join(worker.id().to_string()), "").unwrap();
+    });
+    let pool = pool.start().unwrap();
+    until(&pool, |status| pids(status).len() == 4);
+    pool.stop().unwrap();
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 4);
+}
+
+fn a_blocked_worker_stops_at_once() {
+    let pool = echo(2);
+    pool.submit_and_wait(b"").unwrap();
+    std::thread::sleep(Duration::from_millis(10)); // they sleep in receive
+    let start = Instant::now();
+    pool.stop().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(2)); // the grace period is 3 s
+}
+
+fn a_worker_with_a_loop_of_its_own_stops_by_the_flag() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("stopped");
+    let pool = Pool::new(1).on_worker_start(move |worker| {
+        while !worker.is_stopping() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        fs::write(&path, "").unwrap();
+    });
+    pool.start().unwrap().stop().unwrap();
+    assert!(dir.path().join("stopped").exists());
+}
+
+fn what_does_not_stop_gets_sigterm_before_sigkill() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("terminated");
+    let pool = Pool::new(1)
+        .grace(Duration::from_millis(100))
+        .on_worker_exit(|_| {});
+    let pool = pool.on_worker_start(move |worker| -> () {
+        while !worker.is_stopping() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        fs::write(&path, "").unwrap();
+        loop {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    });
+    pool.start().unwrap().stop().unwrap();
+    assert!(dir.path().join("terminated").exists());
+}
+
+fn what_was_given_is_finished_and_the_rest_returned() {
+    let pool = Pool::new(1).prefetch(2).on_task(|task| {
+        std::thread::sleep(Duration::from_millis(20));
+        task.payload().to_vec()
+    });
+    let pool = pool.start().unwrap();
+    let tickets = pool.submit_many(["a", "b", "c", "d"]).unwrap();
+    let left = pool.stop().unwrap();
+    let mut answers = tickets.into_iter().map(ipc_pool::Ticket::wait);
+    assert_eq!(answers.next().unwrap().unwrap(), b"a");
+    assert_eq!(answers.next().unwrap().unwrap(), b"b");
+    assert!(answers.all(|answer| matches!(answer, Err(Error::Stopped))));
+    assert_eq!(left, [b"c", b"d"]);
+    assert!(matches!(pool.submit(b"late"), Err(Error::Stopped)));
+}
+
+fn a_reload_replaces_all_and_loses_nothing() {
+    // The reference has one stop budget for the whole reload, and kills in mid-task.
+    let pool = Pool::new(4).on_worker_exit(|_| {}).on_task(|task| {
+        std::thread::sleep(Duration::from_millis(1));
+        task.attempt().to_string()
+    });
+    let pool = pool.start().unwrap();
+    let before = pids(&until(&pool, |status| pids(status).len() == 4));
+    let tickets = pool.submit_many((0..400).map(|_| "")).unwrap();
+    for _ in 0..3 {
+        pool.reload().unwrap();
+    }
+    let after = until(&pool, |status| status.workers.len() == 4);
+    assert!(pids(&after).iter().all(|pid| !before.contains(pid)));
+    for ticket in tickets {
+        assert_eq!(ticket.wait().unwrap(), b"1"); // none was killed
+    }
+    // Dead workers are replaced after a reload, too.
+    send(after.workers[0].pid, Signal::SIGKILL);
+    until(&pool, |status| {
+        status.restarts == 1 && pids(status).len() == 4
+    });
+}
+
+fn a_long_task_has_its_own_grace_period_in_a_reload() {
+    let pool = Pool::new(3)
+        .grace(Duration::from_millis(400))
+        .on_worker_exit(|_| {});
+    let pool = pool.on_task(|task| {
+        let end = Instant::now() + Duration::from_millis(200);
+        while Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        task.attempt().to_string()
+    });
+    let pool = pool.start().unwrap();
+    until(&pool, |status| pids(status).len() == 3);
+    let tickets = pool.submit_many(["", "", ""]).unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    pool.reload().unwrap();
+    for ticket in tickets {
+        assert_eq!(ticket.wait().unwrap(), b"1");
+    }
+}
+
+fn a_reload_that_fails_keeps_the_old_workers() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("broken");
+    let pool = Pool::new(2)
+        .on_worker_exit(|_| {})
+        .on_task(|_| ())
+        .on_worker_start({
+            let path = path.clone();
+            move |_| {
+                if path.exists() {
+                    Err("no database")
+                } else {
+                    Ok(())
+                }
+            }
+        });
+    let pool = pool.start().unwrap();
+    let before = pids(&until(&pool, |status| pids(status).len() == 2));
+    fs::write(&path, "").unwrap();
+    let error = pool.reload().unwrap_err();
+    assert!(error.to_string().contains("no database"), "{error}");
+    assert_eq!(
+        pids(&until(&pool, |status| status.workers.len() == 2)),
+        before
+    );
+    fs::remove_file(&path).unwrap();
+    pool.reload().unwrap();
+}
+
+fn a_start_that_fails_is_an_error_with_its_reason() {
+    let pool = Pool::new(3).on_worker_exit(|_| {}).on_task(|_| ());
+    let error = pool
+        .on_worker_start(|_| Err::<(), _>("no database"))
+        .start()
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::Start { reason } if reason.contains("no database")),
+        "{error}"
+    );
+    let pool = Pool::new(3).on_worker_exit(|_| {}).on_task(|_| ());
+    let error = pool
+        .on_worker_start(|_| -> () { std::process::exit(7) })
+        .run()
+        .unwrap_err();
+    assert!(error.to_string().contains("exit status: 7"), "{error}");
+}
+
+fn workers_that_die_at_once_are_not_a_busy_loop() {
+    // The reference restarts such a worker 316 times a second.
+    let pool = Pool::new(1).on_worker_exit(|_| {}).on_worker_start(|_| ());
+    let pool = pool.start().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    let restarts = pool.status().restarts;
+    assert!((2..10).contains(&restarts), "{restarts}");
+}
+
+fn a_pool_is_scaled_both_ways() {
+    let pool = echo(1);
+    pool.scale(5);
+    until(&pool, |status| pids(status).len() == 5);
+    pool.submit_to(4, b"").unwrap().wait().unwrap();
+    pool.scale(2);
+    let status = until(&pool, |status| status.workers.len() == 2);
+    assert_eq!(
+        status
+            .workers
+            .iter()
+            .map(|worker| worker.id)
+            .collect::<Vec<_>>(),
+        [0, 1]
+    );
+    assert!(pool.submit_to(4, b"").is_err());
+    pool.submit_and_wait(b"").unwrap();
+}
+
+fn a_worker_may_stop_itself_or_the_pool() {
+    let pool = Pool::new(1).on_task(|task| {
+        task.worker().stop();
+        std::process::id().to_string()
+    });
+    let pool = pool.start().unwrap();
+    let first = pool.submit_and_wait(b"").unwrap();
+    assert_ne!(pool.submit_and_wait(b"").unwrap(), first);
+    drop(pool);
+    let run = Pool::new(2).on_worker_start(|worker| {
+        worker.shutdown();
+        while !worker.is_stopping() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    run.run().unwrap();
+}
+
+fn after_so_many_tasks_a_worker_is_replaced() {
+    let pool = Pool::new(1)
+        .max_tasks(100)
+        .on_task(|_| std::process::id().to_string());
+    let pool = pool.start().unwrap();
+    let tickets = pool.submit_many((0..1000).map(|_| "")).unwrap();
+    let mut pids: Vec<_> = tickets
+        .into_iter()
+        .map(|ticket| ticket.wait().unwrap())
+        .collect();
+    pids.dedup();
+    assert!((10..=12).contains(&pids.len()), "{}", pids.len());
+}
+
+fn run_stops_by_sigterm_and_reloads_by_sigusr1() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_path_buf();
+        let (mut child, ()) = ipc_process::fork(((), ()), |()| {
+            let pool = Pool::new(2).on_worker_start(move |worker| {
+                fs::write(path.join(std::process::id().to_string()), "").unwrap();
+                while !worker.is_stopping() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            pool.run().unwrap();
+        })
+        .unwrap();
+        let starts = |count| {
+            while fs::read_dir(dir.path()).unwrap().count() < count {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        starts(2);
+        send(child.pid(), Signal::SIGUSR1);
+        starts(4);
+        send(child.pid(), signal);
+        assert!(child.wait().unwrap().success());
+        for entry in fs::read_dir(dir.path()).unwrap() {
+            let pid = entry
+                .unwrap()
+                .file_name()
+                .to_str()
+                .unwrap()
+                .parse()
+                .unwrap();
+            assert!(!is_alive(pid));
+        }
+    }
+}
+
+fn a_worker_that_closes_its_descriptors_is_replaced() {
+    let pool = Pool::new(1)
+        .grace(Duration::from_millis(100))
+        .on_worker_exit(|_| {});
+    let pool = pool.on_task(|task| {
+        if task.attempt() == 1 {
+            Command::new("true").status().unwrap();
+            for fd in 3..1000 {
+                let _ = nix::unistd::close(fd);
+            }
+        }
+        "an answer"
+    });
+    let pool = pool.start().unwrap();
+    assert_eq!(pool.submit_and_wait(b"").unwrap(), b"an answer");
+}
+
+fn with_threads_it_refuses() {
+    let thread = std::thread::spawn(|| std::thread::sleep(Duration::from_secs(1)));
+    let error = Pool::new(1).on_task(|_| ()).start().unwrap_err();
+    assert!(
+        matches!(error, Error::Process(ipc_process::Error::Threaded { .. })),
+        "{error}"
+    );
+    thread.join().unwrap();
+}
+
+ipc_core::cases! {
+    workers_are_the_programs_own_children, a_dead_worker_is_replaced_under_its_id,
+    every_worker_stops_and_says_so, a_blocked_worker_stops_at_once,
+    a_worker_with_a_loop_of_its_own_stops_by_the_flag,
+    what_does_not_stop_gets_sigterm_before_sigkill,
+    what_was_given_is_finished_and_the_rest_returned, a_reload_replaces_all_and_loses_nothing,
+    a_long_task_has_its_own_grace_period_in_a_reload, a_reload_that_fails_keeps_the_old_workers,
+    a_start_that_fails_is_an_error_with_its_reason, workers_that_die_at_once_are_not_a_busy_loop,
+    a_pool_is_scaled_both_ways, a_worker_may_stop_itself_or_the_pool,
+    after_so_many_tasks_a_worker_is_replaced, run_stops_by_sigterm_and_reloads_by_sigusr1,
+    a_worker_that_closes_its_descriptors_is_replaced, with_threads_it_refuses,
+}
