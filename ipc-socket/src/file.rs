@@ -68,3 +68,21 @@ pub(crate) fn give_back_mode(path: &Path) -> io::Result<()> {
 fn inode(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only root can make such a file, and only root could change it: for others there is no case.
+    #[test]
+    fn the_mode_of_anothers_file_stays() {
+        let path = std::env::temp_dir().join(format!("ipc-socket-file-{}", process::id()));
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
+        let given_away = std::os::unix::fs::chown(&path, Some(65_534), None).is_ok();
+        let result = give_back_mode(&path);
+        let mode = fs::metadata(&path).unwrap().mode() & 0o777;
+        fs::remove_file(&path).unwrap();
+        assert_eq!((result.is_err(), mode == 0o400), (given_away, given_away));
+    }
+}

@@ -65,7 +65,7 @@ fn open(path: &Path) -> io::Result<File> {
             .create(true)
             .truncate(false)
             .mode(file::MODE)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK) // no link, and no waiting in a FIFO
+            .custom_flags(libc::O_NOFOLLOW)
             .open(path)
     };
     match open() {
