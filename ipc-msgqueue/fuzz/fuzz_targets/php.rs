@@ -12,7 +12,9 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 /// Enough for what an error says.
 const SENTENCE: usize = 512;
 
-libfuzzer_sys::fuzz_target!(|text: &[u8]| {
+libfuzzer_sys::fuzz_target!(|script: &[u8]| play(&text(script)));
+
+fn play(text: &[u8]) {
     decode::<bool>(text);
     decode::<i64>(text);
     decode::<f64>(text);
@@ -28,7 +30,26 @@ libfuzzer_sys::fuzz_target!(|text: &[u8]| {
             assert_eq!(again, text);
         }
     }
-});
+}
+
+/// Any bytes, a string that is right or nearly so, or what values are made of.
+fn text(script: &[u8]) -> Vec<u8> {
+    const PIECES: [&str; 16] = [
+        "i:", "d:", "s:", "b:", "N", ";", "\"", ":", "-", "0", "1", "25", ".", "E", "INF", "NAN",
+    ];
+    match script {
+        [0..64, bytes @ ..] => bytes.to_vec(),
+        [off @ 64..128, body @ ..] => {
+            let len = (body.len() + usize::from(off % 8)).saturating_sub(4);
+            [format!("s:{len}:\"").as_bytes(), body, b"\";"].concat()
+        }
+        [_, picks @ ..] => {
+            let pieces = picks.iter().map(|pick| PIECES[usize::from(pick % 16)]);
+            pieces.collect::<String>().into_bytes()
+        }
+        [] => Vec::new(),
+    }
+}
 
 fn decode<T: Scalar>(text: &[u8]) -> Option<T> {
     take_largest_allocation();
