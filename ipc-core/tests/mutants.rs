@@ -7,9 +7,9 @@ use std::process::{self, ExitCode};
 use std::thread;
 use std::time::Duration;
 
-use ipc_core::conformance::{Case, CountingAllocator, ready_suite, run, suite};
+use ipc_core::conformance::{Case, CountingAllocator, cancel_suite, ready_suite, run, suite};
 
-use faulty::{Fault, hasty};
+use faulty::{Fault, careless, hasty};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -127,8 +127,12 @@ fn main() -> ExitCode {
         let name = format!("{clause}::{fault:?}");
         Case::new(name.leak(), move || must_fail(clause, fault, outcome))
     }));
-    for clause in ready_suite(hasty::channel) {
-        let name = format!("{}::Hasty", clause.name());
+    let edges = ready_suite(hasty::channel).into_iter();
+    let edges = edges.filter(|clause| clause.name().starts_with("no_edge"));
+    let hasty = edges.map(|clause| ("Hasty", clause));
+    let careless = cancel_suite(careless::channel).into_iter();
+    for (fault, clause) in hasty.chain(careless.map(|clause| ("Careless", clause))) {
+        let name = format!("{}::{fault}", clause.name());
         cases.push(Case::new(name.leak(), move || {
             fail(&clause, Outcome::Hangs);
         }));

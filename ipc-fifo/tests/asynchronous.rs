@@ -1,5 +1,9 @@
 //! A receiver driven by tokio, whose senders come and go.
 
+use std::fs::File;
+use std::io::Write;
+
+use ipc_core::conformance::cancel::a_receive_dropped_after_every_byte;
 use ipc_fifo::{Async, Error, Fifo, FifoReceiver, FifoSender, Result, Sender, Wait};
 use ipc_process::fork;
 use tokio::runtime::Builder;
@@ -61,4 +65,15 @@ fn visitors_come_one_after_another() {
     child.join().unwrap();
 }
 
-ipc_core::cases! { visitors_come_one_after_another }
+fn a_receive_may_be_dropped_after_every_byte() {
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = Fifo::create(directory.path().join("fifo")).unwrap();
+    let rx = fifo.receiver().unwrap();
+    let mut raw = File::options().write(true).open(fifo.path()).unwrap();
+    a_receive_dropped_after_every_byte(rx, |bytes| raw.write_all(bytes).unwrap());
+}
+
+ipc_core::cases! {
+    visitors_come_one_after_another,
+    a_receive_may_be_dropped_after_every_byte,
+}

@@ -5,6 +5,7 @@
 //! passes is a sibling. [`conformance!`](crate::conformance!) makes a test binary of the suite, and
 //! [`mod@reference`] is the plainest channel that passes it.
 
+pub mod cancel;
 mod cycles;
 mod deadlines;
 mod descriptors;
@@ -154,12 +155,33 @@ where
     S: Sender + Ready + Half,
     R: Receiver + Ready + Half,
 {
-    vec![
+    let mut suite = vec![
         Case::new("no_edge_is_missed_by_a_receiver", move || {
             readiness::no_edge_is_missed_by_a_receiver(channel);
         }),
         Case::new("no_edge_is_missed_by_a_sender", move || {
             readiness::no_edge_is_missed_by_a_sender(channel);
+        }),
+    ];
+    suite.extend(cancel_suite(channel));
+    suite
+}
+
+/// Of these, the clauses of [`Async`](crate::Async) operations that are dropped: what has no end of file keeps them, too.
+pub fn cancel_suite<S, R>(channel: impl Fn() -> (S, R) + Copy + 'static) -> Vec<Case>
+where
+    S: Sender + Ready + Half,
+    R: Receiver + Ready + Half,
+{
+    vec![
+        Case::new("a_dropped_receive_loses_nothing", move || {
+            cancel::a_dropped_receive_loses_nothing(channel);
+        }),
+        Case::new("a_dropped_send_is_whole_or_nothing", move || {
+            cancel::a_dropped_send_is_whole_or_nothing(channel);
+        }),
+        Case::new("a_receive_goes_on_with_a_dropped_send", move || {
+            cancel::a_receive_goes_on_with_a_dropped_send(channel);
         }),
     ]
 }

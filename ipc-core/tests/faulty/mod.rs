@@ -1,5 +1,6 @@
 //! The reference channel with one fault at a time: what the suite must not let pass.
 
+pub(crate) mod careless;
 pub(crate) mod hasty;
 
 use std::fs::File;
