@@ -1,10 +1,12 @@
-//! Listening and connecting: by path, by abstract name, by TCP.
+//! Listening: by path, by abstract name, by TCP.
+
+mod support;
 
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
 
@@ -13,32 +15,12 @@ use ipc_socket::{
     Address, Error, Kind, Ready, Receiver, Result, Select, Sender, SocketOptions, Wait, connect,
     listen,
 };
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::socket::Backlog;
 use nix::sys::stat::{Mode, umask};
+use support::{Directory, leave};
 
 const SOON: Duration = Duration::from_millis(30);
-
-/// A directory of one's own, gone with this.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("ipc-socket-{}", process::id()));
-        fs::create_dir(&path).unwrap();
-        Directory(path)
-    }
-
-    fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).unwrap();
-    }
-}
 
 fn loopback() -> Address {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()
@@ -182,93 +164,6 @@ fn a_tcp_listener_restarts_at_once() {
     listen(address).unwrap();
 }
 
-fn nobody_there_is_said() {
-    let directory = Directory::new();
-    let (missing, stale) = (directory.join("missing"), directory.join("stale"));
-    drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
-    let (kind, told) = kind_of(connect(missing.as_path()));
-    assert_eq!(kind, io::ErrorKind::NotFound);
-    assert!(
-        told.contains("missing") && told.contains("start the server first"),
-        "{told}"
-    );
-    let (kind, told) = kind_of(connect(stale.as_path()));
-    assert_eq!(kind, io::ErrorKind::ConnectionRefused);
-    assert!(told.contains("nobody listens there"), "{told}");
-    let closed = listen(loopback()).unwrap().address().clone();
-    let (kind, told) = kind_of(connect(&closed));
-    assert_eq!(kind, io::ErrorKind::ConnectionRefused);
-    assert!(told.contains(&format!("tcp socket {closed}")), "{told}");
-}
-
-/// TCP has a simultaneous open: a socket that is given the port that it looks for meets itself.
-fn nobody_is_not_oneself() {
-    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
-    let low: u16 = range.split_whitespace().next().unwrap().parse().unwrap();
-    // Those who connect are given the even ones, if the range begins so.  net/ipv4/inet_hashtables.c
-    let address = (low..)
-        .step_by(2)
-        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
-        .find(|&address| listen(address).is_ok())
-        .unwrap();
-    for _ in 0..60_000 {
-        let (kind, _) = kind_of(connect(address));
-        assert_eq!(kind, io::ErrorKind::ConnectionRefused);
-    }
-}
-
-fn kinds_do_not_mix() {
-    let directory = Directory::new();
-    let path = directory.join("socket");
-    let packets = SocketOptions::new().kind(Kind::Seqpacket);
-    let _listener = listen(path.as_path()).unwrap();
-    let (_, told) = kind_of(packets.connect(path.as_path()));
-    assert!(told.contains("another kind of unix socket"), "{told}");
-    let (kind, told) = kind_of(packets.listen(loopback()));
-    assert_eq!(kind, io::ErrorKind::InvalidInput);
-    assert!(told.contains("seqpacket socket 127.0.0.1:0"), "{told}");
-    let (kind, _) = kind_of(
-        SocketOptions::new()
-            .kind(Kind::Tcp)
-            .listen(directory.join("other")),
-    );
-    assert_eq!(kind, io::ErrorKind::InvalidInput);
-    assert!(!directory.join("other").exists());
-}
-
-fn names_that_cannot_be_are_refused() {
-    let long = format!("/tmp/{}", "x".repeat(103));
-    let (_, told) = kind_of(listen(Path::new(&long)));
-    assert!(told.contains("at most 107 bytes"), "{told}");
-    kind_of(connect(Path::new(&long)));
-    assert_eq!(kind_of(listen(Path::new(""))).0, io::ErrorKind::NotFound);
-    for text in [
-        "",
-        "app.sock",
-        "localhost:80",
-        "127.0.0.1",
-        "127.0.0.1:99999",
-    ] {
-        let (kind, told) = kind_of(text.parse::<Address>());
-        assert_eq!(kind, io::ErrorKind::InvalidInput);
-        assert!(told.contains(&format!("{text:?}")), "{told}");
-    }
-    for text in [
-        "/run/x",
-        "./x",
-        "./@x",
-        "@x",
-        "@",
-        "127.0.0.1:80",
-        "[::1]:80",
-    ] {
-        assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
-    }
-    // As `ss -x` shows the X server's.
-    let name = "@/tmp/.X11-unix/X0".parse::<Address>().unwrap();
-    assert_eq!(name, Address::Abstract(b"/tmp/.X11-unix/X0".to_vec()));
-}
-
 fn accepting_keeps_its_deadline() {
     for address in [abstract_name(), loopback()] {
         let listener = listen(address).unwrap();
@@ -309,40 +204,6 @@ fn a_listener_without_descriptors_leaves_no_file() {
     assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 0, "a lock");
 }
 
-/// A unix listener's queue that is full makes others wait, and TCP drops what knocks.
-fn connecting_keeps_its_deadline() {
-    let endless = Duration::from_millis(u64::MAX); // for the clock it is a time like any other
-    let options = SocketOptions::new();
-    for address in [abstract_name(), loopback()] {
-        let listener = listen(address).unwrap();
-        nix::sys::socket::listen(&listener, Backlog::new(0).unwrap()).unwrap();
-        let _first = options
-            .connect_timeout(listener.address(), endless)
-            .unwrap();
-        assert!(matches!(
-            options.connect_timeout(listener.address(), SOON),
-            Err(Error::TimedOut)
-        ));
-        assert!(matches!(
-            options.try_connect(listener.address()),
-            Err(Error::WouldBlock)
-        ));
-    }
-}
-
-/// How long connecting may take is no deadline of what is sent later.
-fn a_connect_deadline_is_forgotten() {
-    let listener = listen(abstract_name()).unwrap();
-    let mut ours = SocketOptions::new()
-        .connect_timeout(listener.address(), SOON)
-        .unwrap();
-    let _theirs = listener.accept().unwrap();
-    let fd = std::os::fd::AsFd::as_fd(ours.sender());
-    let timeout = nix::sys::socket::getsockopt(&fd, nix::sys::socket::sockopt::SendTimeout);
-    let timeout = timeout.unwrap();
-    assert_eq!((timeout.tv_sec(), timeout.tv_usec()), (0, 0));
-}
-
 fn a_listener_is_selected() {
     let (mut one, mut other) = (
         listen(abstract_name()).unwrap(),
@@ -381,21 +242,31 @@ fn a_bad_peer_harms_nobody_else() {
     listener.accept().unwrap();
 }
 
+/// An accepted connection, too; and the lock and its probe are closed.
+fn every_descriptor_is_closed_on_exec() {
+    let directory = Directory::new();
+    let path = directory.join("socket");
+    leave(&path);
+    let listener = listen(path.as_path()).unwrap();
+    let ours = connect(path.as_path()).unwrap();
+    let theirs = listener.accept().unwrap();
+    let flags = |fd: BorrowedFd<'_>| fcntl(fd, FcntlArg::F_GETFD).unwrap();
+    let ends = [ours.split().0, theirs.split().0];
+    for fd in [listener.as_fd(), ends[0].as_fd(), ends[1].as_fd()] {
+        assert_eq!(flags(fd), FdFlag::FD_CLOEXEC.bits(), "{fd:?}");
+    }
+}
+
 ipc_core::cases! {
+    every_descriptor_is_closed_on_exec,
     every_address_is_listened_at_and_connected_to,
     a_socket_file_has_mode_0600_under_any_umask,
     a_socket_file_is_removed_by_its_maker_only,
     a_relative_path_is_removed_from_elsewhere,
     a_name_that_is_taken_is_refused,
     a_tcp_listener_restarts_at_once,
-    nobody_there_is_said,
-    nobody_is_not_oneself,
-    kinds_do_not_mix,
-    names_that_cannot_be_are_refused,
     accepting_keeps_its_deadline,
     a_listener_without_descriptors_leaves_no_file,
-    connecting_keeps_its_deadline,
-    a_connect_deadline_is_forgotten,
     a_listener_is_selected,
     a_bad_peer_harms_nobody_else,
 }
