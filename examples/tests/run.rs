@@ -70,6 +70,23 @@ fn swap_mechanism() {
 }
 
 #[test]
+fn processes() {
+    for (program, says) in [
+        (env!("CARGO_BIN_EXE_process_three"), "child 3 ends"),
+        (
+            env!("CARGO_BIN_EXE_process_write_read"),
+            "parent: HELLO CHILD",
+        ),
+        (env!("CARGO_BIN_EXE_process_stdio"), "apple\nfig\npear"),
+        (env!("CARGO_BIN_EXE_process_async"), "child 2 is done"),
+        (env!("CARGO_BIN_EXE_process_wait"), "worker 2, process"),
+    ] {
+        let printed = run(program, &[]);
+        assert!(printed.contains(says), "{program}: {printed}");
+    }
+}
+
+#[test]
 fn an_unknown_mechanism_is_told_what_there_is() {
     let output = Command::new(env!("CARGO_BIN_EXE_swap_mechanism"))
         .arg("mq")
