@@ -101,3 +101,7 @@ prove-asan:
 # One honest peer of a listener among 63 hostile ones, of one process at nice 19: its p99 within 10 times that among idle ones.
 prove-peers seconds="2":
     PEERS={{seconds}} IPC_TEST_SECONDS=600 cargo test --release -p ipc-socket --test flood -- --nocapture
+
+# A pool's manager killed with SIGKILL, so many times with each of four kinds of worker: how long until nobody is left.
+prove-orphans trials="1000":
+    TRIALS={{trials}} IPC_TEST_SECONDS=3600 cargo test --release -p ipc-pool --test template -- --nocapture nobody

@@ -26,6 +26,7 @@ pub use handle::Handle;
 pub use ipc_core::Wait;
 pub use pool::Pool;
 pub use status::{Status, WorkerStatus};
+pub use template::Template;
 pub use ticket::Ticket;
 pub use worker::{Task, Worker};
 

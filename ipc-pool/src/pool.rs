@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fmt::Display;
+use std::process::Termination;
 use std::time::Duration;
 
 use crate::book::Limits;
@@ -9,7 +10,7 @@ use crate::duty::{Duty, Outcome, Plain, Stateful};
 use crate::events::{Exit, Hooks};
 use crate::handle::Handle;
 use crate::supervisor::{Plan, Supervisor};
-use crate::template::Terms;
+use crate::template::{self, Spawn, Template, Terms};
 use crate::{Result, Task, Transport, Worker};
 
 /// A pool of workers, before it starts: how many, what they do, and how they are looked after.
@@ -18,8 +19,8 @@ use crate::{Result, Task, Transport, Worker};
 #[must_use = "a pool does nothing until it is started or run"]
 pub struct Pool {
     workers: usize,
-    transport: Transport,
-    max_len: usize,
+    terms: Terms,
+    spawn: Option<Spawn>,
     limits: Limits,
     max_tasks: u64,
     grace: Duration,
@@ -33,8 +34,12 @@ impl Pool {
     pub fn new(workers: usize) -> Self {
         Pool {
             workers,
-            transport: Transport::default(),
-            max_len: 64 << 10,
+            terms: Terms {
+                transport: Transport::default(),
+                max_len: 64 << 10,
+                title: None,
+            },
+            spawn: None,
             limits: Limits {
                 capacity: 64 << 10,
                 prefetch: 64,
@@ -111,15 +116,53 @@ impl Pool {
         self
     }
 
+    /// Makes the workers from a process that executes this program anew, in the function `entry`,
+    /// instead of a fork of this one: for a program that has threads, or is large. `entry` makes the
+    /// same pool again, for its callbacks, and must be named by `ipc_process::entries!` at the top of `main`.
+    ///
+    /// ```
+    /// use ipc_pool::{Pool, Template};
+    ///
+    /// fn upper() -> Pool {
+    ///     Pool::new(2).on_task(|task| task.payload().to_ascii_uppercase())
+    /// }
+    ///
+    /// fn template(end: Template) {
+    ///     end.serve(upper());
+    /// }
+    ///
+    /// fn main() -> ipc_pool::Result<()> {
+    ///     ipc_process::entries! { template }
+    ///
+    ///     let pool = std::thread::spawn(|| upper().template(template).start()).join().unwrap()?;
+    ///     assert_eq!(pool.submit_and_wait(b"hello")?, b"HELLO");
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn template<R, F>(mut self, entry: F) -> Self
+    where
+        F: Fn(Template) -> R + Copy + Send + 'static,
+        R: Termination + 'static,
+    {
+        self.spawn = Some(template::spawn(entry));
+        self
+    }
+
+    /// What the processes are called in lists of processes: `title: template`, `title: worker 0`.
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.terms.title = Some(title.into());
+        self
+    }
+
     /// What carries tasks and answers.
     pub fn transport(mut self, transport: Transport) -> Self {
-        self.transport = transport;
+        self.terms.transport = transport;
         self
     }
 
     /// The longest payload and the longest answer in bytes: 64 KiB unless asked.
     pub fn max_len(mut self, bytes: usize) -> Self {
-        self.max_len = bytes;
+        self.terms.max_len = bytes;
         self
     }
 
@@ -173,7 +216,7 @@ impl Pool {
     ///
     /// [`Start`](crate::Error::Start) if no worker could start, with the reason.
     /// [`Process`](crate::Error::Process) if this process has threads already: start the pool
-    /// before them.
+    /// before them, or from a [template](Self::template).
     pub fn start(self) -> Result<Handle> {
         Supervisor::new(self.plan())?.start()
     }
@@ -189,13 +232,16 @@ impl Pool {
         Supervisor::new(self.plan())?.run()
     }
 
+    /// What a template needs of it.
+    pub(crate) fn into_duty(self) -> (Duty, Terms) {
+        (self.duty, self.terms)
+    }
+
     fn plan(self) -> Plan {
         Plan {
             workers: self.workers,
-            terms: Terms {
-                transport: self.transport,
-                max_len: self.max_len,
-            },
+            terms: self.terms,
+            spawn: self.spawn,
             limits: self.limits,
             max_tasks: self.max_tasks,
             grace: self.grace,
@@ -210,7 +256,7 @@ impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
             .field("workers", &self.workers)
-            .field("transport", &self.transport)
+            .field("terms", &self.terms)
             .finish_non_exhaustive()
     }
 }

@@ -23,7 +23,7 @@ use crate::handle::{Control, Handle, Order};
 use crate::link::{self, Ends, Link};
 use crate::restarts::{Next, Restarts};
 use crate::status::WorkerStatus;
-use crate::template::{Template, Terms};
+use crate::template::{Maker, Spawn, Terms};
 use crate::wire::Kind;
 use crate::{Error, Result};
 use instance::{Instance, Phase};
@@ -38,6 +38,7 @@ const PROVEN: Duration = Duration::from_secs(1);
 pub(crate) struct Plan {
     pub(crate) workers: usize,
     pub(crate) terms: Terms,
+    pub(crate) spawn: Option<Spawn>,
     pub(crate) limits: Limits,
     pub(crate) max_tasks: u64,
     pub(crate) grace: Duration,
@@ -49,7 +50,11 @@ pub(crate) struct Plan {
 pub(crate) struct Supervisor {
     desk: Arc<Desk>,
     control: Arc<Control>,
-    template: Template,
+    /// Makes the workers, once it is made itself.
+    maker: Option<Maker>,
+    /// Takes its place should it die.
+    heir: Option<Maker>,
+    spawn: Option<Spawn>,
     terms: Terms,
     max_tasks: u64,
     grace: Duration,
@@ -83,15 +88,19 @@ impl Supervisor {
         let wake = wake.map_err(|e| ipc_core::Error::os("eventfd", object, e))?;
         let wake = Arc::new(wake);
         let has_tasks = plan.duty.tasks.is_some();
-        let template = Template::fork(plan.duty, plan.terms)?;
+        let maker = match &plan.spawn {
+            None => Some(Maker::fork(plan.duty, &plan.terms)?),
+            Some(_) => None,
+        };
         let book = Book::new(plan.limits, plan.workers, first_id());
         let desk = Arc::new(Desk::new(book, plan.terms.max_len, wake.clone())?);
         let waiting = Waiting::new(&desk, &wake)?;
-        waiting.watch_template(&template)?;
         Ok(Supervisor {
             control: Arc::new(Control::new(desk.clone(), wake.clone())),
             desk,
-            template,
+            maker,
+            heir: None,
+            spawn: plan.spawn,
             terms: plan.terms,
             max_tasks: plan.max_tasks,
             grace: plan.grace,
@@ -161,9 +170,15 @@ impl Supervisor {
         }
     }
 
+    /// By the thread that lives as long as the pool: with it the template dies, and the workers do.
     fn supervise(&mut self) {
+        if let Err(error) = self.make_maker() {
+            self.fail(error.to_string());
+        }
         for worker in 0..self.wanted {
-            self.begin(worker);
+            if self.failure.is_none() {
+                self.begin(worker);
+            }
         }
         while !self.is_over() {
             self.publish();
@@ -184,6 +199,20 @@ impl Supervisor {
             self.press();
         }
         self.end();
+    }
+
+    fn make_maker(&mut self) -> Result<()> {
+        if let Some(spawn) = self.spawn.take() {
+            self.maker = Some(spawn()?);
+        }
+        let Some(maker) = &mut self.maker else {
+            return Err(Error::Stopped);
+        };
+        self.waiting.watch_template(maker)?;
+        let heir = maker.template(Wait::from(MAKING))?;
+        self.waiting.watch_template(&heir)?;
+        self.heir = Some(heir);
+        Ok(())
     }
 
     fn is_over(&self) -> bool {
@@ -210,14 +239,27 @@ impl Supervisor {
             None => link::link(self.terms.transport, self.terms.max_len)?,
         };
         let max_tasks = self.max_tasks - self.random() % (self.max_tasks / 8).max(1);
-        self.template.order(worker, max_tasks, &ends)?;
-        let child = self.template.answer(Wait::from(MAKING))?;
+        let child = self.make(|maker, wait| maker.worker(worker, max_tasks, &ends, wait))?;
         drop(ends); // the last copies here: the end of the worker is the end of its channel
         let seat = self.desk.seat(worker, link)?;
         self.waiting.watch(&child, seat)?;
         self.instances.push(Instance::new(worker, seat, child));
         self.spare = link::link(self.terms.transport, self.terms.max_len).ok();
         Ok(())
+    }
+
+    /// Has something made by the template, or by its heir if it is dead.
+    fn make<T>(&mut self, order: impl Fn(&mut Maker, Wait) -> Result<T>) -> Result<T> {
+        let Some(maker) = &mut self.maker else {
+            return Err(Error::Stopped);
+        };
+        match order(maker, Wait::from(MAKING)) {
+            Err(error) if self.heir.is_some() && maker.is_lost(&error) => {
+                self.template_is_gone();
+                self.make(order)
+            }
+            made => made,
+        }
     }
 
     /// Buries the instances that have ended.
@@ -481,13 +523,29 @@ impl Supervisor {
         self.desk.close();
     }
 
-    /// Nothing can be made from it any more.
+    /// A template, or its heir, is dead: the other one goes on, and has a new heir.
     fn template_is_gone(&mut self) {
-        self.fail(format!(
-            "the template process {} is dead",
-            self.template.pid()
-        ));
-        self.stop();
+        for maker in [&mut self.maker, &mut self.heir] {
+            if maker.as_mut().is_some_and(Maker::is_dead) {
+                *maker = None;
+            }
+        }
+        self.maker = self.maker.take().or_else(|| self.heir.take());
+        if self.maker.is_none() {
+            self.fail("the template process and its heir are dead".into());
+            return self.stop();
+        }
+        if self.heir.is_none() && !self.stopping {
+            let heir = self.make(Maker::template);
+            let watched = heir.and_then(|heir| {
+                self.waiting.watch_template(&heir)?;
+                Ok(heir)
+            });
+            match watched {
+                Ok(heir) => self.heir = Some(heir),
+                Err(error) => log(&format!("no second template could be made: {error}")),
+            }
+        }
     }
 
     /// Says how things are.
@@ -503,7 +561,7 @@ impl Supervisor {
         workers.sort_by_key(|worker| worker.id);
         let status = &mut self.control.news().status;
         status.workers = workers;
-        status.template = self.template.pid();
+        status.template = self.maker.as_ref().map_or(0, Maker::pid);
         status.restarts = self.restarted;
         status.is_circuit_open = self.restarts.is_open(Instant::now());
     }

@@ -3,66 +3,167 @@
 //! It is made with the pool, and knows the callbacks. An order brings it one end of a channel; it
 //! copies itself by clone(2) with `CLONE_PARENT`, so that the copy is its own sibling: the child of
 //! the process that owns the pool, which watches and reaps it, and whose size does not matter.
+//!
+//! One copy is a template too, and takes its place should it die.
 
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Termination;
 
 use ipc_core::inherit::{Reader, Writer};
-use ipc_core::{Receiver, Sender, Spin, Wait};
-use ipc_process::Child;
+use ipc_core::{Inherit, Receiver, Sender, Spin, Wait};
+use ipc_process::{Child, ProcessOptions};
 use ipc_socket::{Kind, SocketDuplex, SocketOptions};
-use nix::unistd::{Pid, getpid};
+use nix::unistd::{Pid, getpid, getppid};
 
 use crate::duty::Duty;
 use crate::link::{self, Ends};
 use crate::worker::{self, Birth};
-use crate::{Result, Transport, sys};
+use crate::{Error, Pool, Result, Transport, sys};
 
 /// What all workers of a pool have in common.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Terms {
     pub(crate) transport: Transport,
     pub(crate) max_len: usize,
+    /// What the processes are called, if that was asked for.
+    pub(crate) title: Option<String>,
 }
 
-/// The pool's side of the template.
+/// The end of a pool's template process: what the function named by
+/// [`Pool::template`] is given.
 #[derive(Debug)]
-pub(crate) struct Template {
-    child: Child,
+pub struct Template {
     orders: SocketDuplex,
 }
 
 impl Template {
-    /// Forks it, which a process with one thread can.
-    pub(crate) fn fork(duty: Duty, terms: Terms) -> Result<Self> {
-        let manager = getpid();
-        let ends = SocketOptions::new()
-            .kind(Kind::Seqpacket)
-            .fds(16)
-            .spin(Spin::Never)
-            .pair()?;
-        let (child, orders) = ipc_process::fork(ends, |orders| {
-            serve(orders, duty, terms, manager);
-        })?;
-        Ok(Template { child, orders })
+    /// Is the template of `pool`, which is made as it was in the program that owns it, until that ends
+    /// or the pool is stopped.
+    pub fn serve(self, pool: Pool) {
+        let (duty, terms) = pool.into_duty();
+        // It was made with a signal for its parent's death, so the parent is the owner.
+        serve(self.orders, duty, &terms, getppid());
+    }
+}
+
+impl Inherit for Template {
+    fn fds(&self, each: &mut dyn FnMut(BorrowedFd<'_>)) {
+        self.orders.fds(each);
     }
 
-    /// Orders a worker, which gets `ends`.
+    fn into_parts(self) -> ipc_core::Result<(Vec<OwnedFd>, Vec<u8>)> {
+        self.orders.into_parts()
+    }
+
+    fn from_parts(fds: Vec<OwnedFd>, state: &[u8]) -> ipc_core::Result<Self> {
+        let orders = SocketDuplex::from_parts(fds, state)?;
+        Ok(Template { orders })
+    }
+}
+
+/// The pool's side of a template.
+#[derive(Debug)]
+pub(crate) struct Maker {
+    child: Child,
+    orders: SocketDuplex,
+}
+
+/// Makes the template from an entry of the program.
+pub(crate) type Spawn = Box<dyn FnOnce() -> Result<Maker> + Send>;
+
+/// Executes the program anew in `entry`, by the thread that calls.
+pub(crate) fn spawn<R, F>(entry: F) -> Spawn
+where
+    F: Fn(Template) -> R + Copy + Send + 'static,
+    R: Termination + 'static,
+{
+    Box::new(move || {
+        let (ours, orders) = channel()?;
+        let options = ProcessOptions::new().parent_death(libc::SIGKILL);
+        let (child, orders) = options.spawn((ours, Template { orders }), entry)?;
+        Ok(Maker { child, orders })
+    })
+}
+
+impl Maker {
+    /// Forks it, which a process with one thread can.
+    pub(crate) fn fork(duty: Duty, terms: &Terms) -> Result<Self> {
+        let manager = getpid();
+        let options = ProcessOptions::new().parent_death(libc::SIGKILL);
+        let (child, orders) = options.fork(channel()?, |orders| {
+            serve(orders, duty, terms, manager);
+        })?;
+        Ok(Maker { child, orders })
+    }
+
+    /// Has a worker made, which gets `ends`.
     ///
     /// # Errors
     ///
-    /// [`Channel`](crate::Error::Channel) if the template is dead; it is then to be replaced.
-    pub(crate) fn order(&mut self, worker: usize, max_tasks: u64, ends: &Ends) -> Result<()> {
+    /// [`Channel`](crate::Error::Channel) if the template is dead, or the kernel refuses.
+    pub(crate) fn worker(
+        &mut self,
+        worker: usize,
+        max_tasks: u64,
+        ends: &Ends,
+        wait: Wait,
+    ) -> Result<Child> {
         let mut order = Writer::new();
-        order.len(worker).u64(max_tasks).bytes(&ends.state);
-        let fds: Vec<BorrowedFd<'_>> = ends.fds.iter().map(AsFd::as_fd).collect();
-        let order = order.finish();
-        Ok(self.orders.sender().send_fds(&order, &fds, Wait::Forever)?)
+        order
+            .u64(WORKER)
+            .len(worker)
+            .u64(max_tasks)
+            .bytes(&ends.state);
+        self.order(&order.finish(), &ends.fds, wait)
     }
 
-    /// Takes the answer to the oldest order, once it is there: the worker.
-    pub(crate) fn answer(&mut self, wait: Wait) -> Result<Child> {
+    /// Has another template made.
+    ///
+    /// # Errors
+    ///
+    /// As [`worker`](Self::worker).
+    pub(crate) fn template(&mut self, wait: Wait) -> Result<Self> {
+        let (orders, theirs) = channel()?;
+        let (fds, state) = theirs.into_parts()?;
+        let mut order = Writer::new();
+        order.u64(TEMPLATE).len(0).u64(0).bytes(&state);
+        let child = self.order(&order.finish(), &fds, wait)?;
+        Ok(Maker { child, orders })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    pub(crate) fn is_dead(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Whether this error means that nothing can be made by it any more. One that does not answer is ended.
+    pub(crate) fn is_lost(&mut self, error: &Error) -> bool {
+        let lost = match error {
+            Error::TimedOut => true,
+            Error::Channel(error) => {
+                matches!(
+                    error,
+                    ipc_core::Error::Disconnected | ipc_core::Error::Malformed { .. }
+                )
+            }
+            _ => false,
+        };
+        if lost {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        lost
+    }
+
+    /// Sends an order, and takes its answer: a new child of this process.
+    fn order(&mut self, order: &[u8], fds: &[OwnedFd], wait: Wait) -> Result<Child> {
+        let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
+        self.orders.sender().send_fds(order, &fds, wait)?;
         let answer = self.orders.receiver();
         answer.recv_wait(wait)?;
         let mut answer = Reader::new(answer.message());
@@ -75,40 +176,45 @@ impl Template {
         }
         Ok(Child::adopt(u32::try_from(pid).unwrap_or(0))?)
     }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.pid()
-    }
 }
 
 /// Readable when the template is dead.
-impl AsFd for Template {
+impl AsFd for Maker {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.child.as_fd()
     }
 }
 
-/// The life of the template: until the pool closes the channel, or is gone.
-fn serve(mut orders: SocketDuplex, mut duty: Duty, terms: Terms, manager: Pid) {
-    sys::die_with(manager);
+const WORKER: u64 = 0;
+const TEMPLATE: u64 = 1;
+
+fn channel() -> Result<(SocketDuplex, SocketDuplex)> {
+    let options = SocketOptions::new().kind(Kind::Seqpacket).fds(16);
+    Ok(options.spin(Spin::Never).pair()?)
+}
+
+/// The life of a template: until the pool closes the channel, or is gone.
+fn serve(mut orders: SocketDuplex, mut duty: Duty, terms: &Terms, manager: Pid) {
     sys::leave_signals_to_the_manager();
+    name(terms, "template");
     while orders.receiver().recv().is_ok() {
         let receiver = orders.receiver();
         let fds = receiver.take_fds();
-        let Ok((id, max_tasks, state)) = read(receiver.message()) else {
+        let Ok((kind, id, max_tasks, state)) = read(receiver.message()) else {
             break;
         };
         let (pid, errno) = match sys::clone_as_sibling() {
             Ok(None) => {
-                drop(orders);
-                be_born(
-                    id,
-                    max_tasks,
-                    Ends { fds, state },
-                    &mut duty,
-                    terms,
-                    manager,
-                );
+                sys::die_with(manager);
+                if kind == WORKER {
+                    drop(orders);
+                    be_born(id, max_tasks, Ends { fds, state }, &mut duty, terms);
+                }
+                match SocketDuplex::from_parts(fds, &state) {
+                    Ok(own) => orders = own,
+                    Err(_) => return,
+                }
+                continue;
             }
             Ok(Some(pid)) => (pid, 0),
             Err(error) => (0, error.raw_os_error().unwrap_or(libc::EAGAIN)),
@@ -124,29 +230,22 @@ fn serve(mut orders: SocketDuplex, mut duty: Duty, terms: Terms, manager: Pid) {
     }
 }
 
-fn read(order: &[u8]) -> ipc_core::Result<(usize, u64, Vec<u8>)> {
+fn read(order: &[u8]) -> ipc_core::Result<(u64, usize, u64, Vec<u8>)> {
     let mut order = Reader::new(order);
-    let read = (order.len()?, order.u64()?, order.bytes()?.to_vec());
+    let (kind, worker, max_tasks) = (order.u64()?, order.len()?, order.u64()?);
+    let state = order.bytes()?.to_vec();
     order.end()?;
-    Ok(read)
+    Ok((kind, worker, max_tasks, state))
 }
 
 /// What a new worker does, to its end.
-fn be_born(
-    id: usize,
-    max_tasks: u64,
-    ends: Ends,
-    duty: &mut Duty,
-    terms: Terms,
-    manager: Pid,
-) -> ! {
-    sys::die_with(manager);
-    let max_len = terms.max_len;
+fn be_born(id: usize, max_tasks: u64, ends: Ends, duty: &mut Duty, terms: &Terms) -> ! {
+    name(terms, &format!("worker {id}"));
     let code = catch_unwind(AssertUnwindSafe(|| {
         let lived = link::attach(terms.transport, ends).and_then(|link| {
             let birth = Birth {
                 id,
-                max_len,
+                max_len: terms.max_len,
                 max_tasks,
                 link,
             };
@@ -159,4 +258,10 @@ fn be_born(
     }));
     let _ = io::stdout().flush();
     sys::exit_now(code.unwrap_or(101))
+}
+
+fn name(terms: &Terms, role: &str) {
+    if let Some(title) = &terms.title {
+        let _ = ipc_process::set_name(&format!("{title}: {role}"));
+    }
 }

@@ -17,7 +17,7 @@ use nix::sys::signalfd::SignalFd;
 
 use crate::Result;
 use crate::desk::Desk;
-use crate::template::Template;
+use crate::template::Maker;
 
 /// How often to look whether somebody else takes the answers in.
 const TICK: Duration = Duration::from_millis(5);
@@ -65,7 +65,7 @@ impl Waiting {
         self.add(child, EpollFlags::EPOLLIN, seat as u64)
     }
 
-    pub(super) fn watch_template(&self, template: &Template) -> Result<()> {
+    pub(super) fn watch_template(&self, template: &Maker) -> Result<()> {
         self.add(template, EpollFlags::EPOLLIN, TEMPLATE)
     }
 

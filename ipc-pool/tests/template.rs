@@ -1,0 +1,206 @@
+//! Where workers come from: templates, threads, deaths of all kinds.
+
+use std::fs;
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ipc_core::conformance::Case;
+use ipc_pool::{Handle, Pool, Status, Template};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+
+fn upper() -> Pool {
+    let pool = Pool::new(2).title("upper").on_worker_exit(|_| {});
+    pool.on_task(|task| task.payload().to_ascii_uppercase())
+}
+
+fn template(end: Template) {
+    end.serve(upper());
+}
+
+fn until(pool: &Handle, is: impl Fn(&Status) -> bool) -> Status {
+    loop {
+        let status = pool.status();
+        if is(&status) {
+            return status;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn are_ready(count: usize) -> impl Fn(&Status) -> bool {
+    move |status| {
+        status
+            .workers
+            .iter()
+            .filter(|worker| worker.is_ready)
+            .count()
+            == count
+    }
+}
+
+fn send(pid: u32, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
+}
+
+fn name_of(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap()
+}
+
+fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.rsplit_once(") ").unwrap().1.starts_with('Z'))
+}
+
+fn a_short_lived_thread_may_make_a_pool_that_stays() {
+    let busy = thread::spawn(|| thread::sleep(Duration::from_millis(300)));
+    let made = thread::spawn(|| upper().template(template).start().unwrap());
+    let pool = made.join().unwrap();
+    let before = until(&pool, are_ready(2));
+    thread::sleep(Duration::from_millis(100));
+    assert_eq!(pool.submit_and_wait(b"still here").unwrap(), b"STILL HERE");
+    let after = pool.status();
+    assert_eq!(
+        (after.workers[0].pid, after.restarts),
+        (before.workers[0].pid, 0)
+    );
+    busy.join().unwrap();
+}
+
+fn a_forked_pool_stays_with_its_threads() {
+    let pool = upper().start().unwrap();
+    let submitter = pool.clone();
+    thread::spawn(move || submitter.submit_and_wait(b"a").unwrap())
+        .join()
+        .unwrap();
+    assert_eq!(pool.submit_and_wait(b"b").unwrap(), b"B");
+    assert_eq!(pool.status().restarts, 0);
+}
+
+fn processes_are_named() {
+    let pool = upper().start().unwrap();
+    let status = until(&pool, are_ready(2));
+    assert_eq!(name_of(status.template), "upper: template\n");
+    assert_eq!(name_of(status.workers[1].pid), "upper: worker 1\n");
+}
+
+fn a_dead_template_has_an_heir() {
+    for make in [|| upper().start(), || upper().template(template).start()] {
+        let pool = make().unwrap();
+        for _ in 0..5 {
+            let status = until(&pool, are_ready(2));
+            send(status.template, Signal::SIGKILL);
+            if status.restarts % 2 == 0 {
+                until(&pool, |now| now.template != status.template);
+            }
+            send(status.workers[0].pid, Signal::SIGKILL);
+            until(&pool, |now| now.restarts > status.restarts);
+        }
+        let status = until(&pool, are_ready(2));
+        assert_eq!(status.restarts, 5);
+        assert_eq!(pool.submit_and_wait(b"hello").unwrap(), b"HELLO");
+        pool.stop().unwrap();
+        assert!(!is_alive(status.template));
+    }
+}
+
+fn signals_for_all_leave_workers_alone() {
+    let pool = upper().start().unwrap();
+    let status = until(&pool, are_ready(2));
+    for signal in [Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1] {
+        send(status.template, signal);
+        send(status.workers[0].pid, signal);
+    }
+    send(status.template, Signal::SIGTERM);
+    assert_eq!(
+        pool.submit_to(0, b"hello").unwrap().wait().unwrap(),
+        b"HELLO"
+    );
+    assert_eq!(pool.status().restarts, 0);
+}
+
+/// How a worker spends its time when its manager dies.
+#[derive(Clone, Copy)]
+enum Way {
+    Idle,
+    Computing,
+    Blocked,
+    Stopped,
+}
+
+fn nobody_outlives_a_killed_manager() {
+    let trials = std::env::var("TRIALS").map_or(5, |trials| trials.parse().unwrap());
+    let mut longest = Duration::ZERO;
+    for way in [Way::Idle, Way::Computing, Way::Blocked, Way::Stopped] {
+        for _ in 0..trials {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().to_path_buf();
+            let (mut manager, ()) = ipc_process::fork(((), ()), |()| {
+                Pool::new(2)
+                    .on_worker_start(move |_| live(way, &path))
+                    .run()
+                    .unwrap();
+            })
+            .unwrap();
+            let pids = || {
+                let names = fs::read_dir(dir.path()).unwrap();
+                let names = names.map(|name| name.unwrap().file_name());
+                names
+                    .map(|name| name.to_str().unwrap().parse().unwrap())
+                    .collect::<Vec<u32>>()
+            };
+            while pids().len() < 2 {
+                thread::sleep(Duration::from_micros(200));
+            }
+            let pids = pids();
+            if matches!(way, Way::Stopped) {
+                for &pid in &pids {
+                    send(pid, Signal::SIGSTOP);
+                }
+            }
+            manager.kill().unwrap();
+            let killed = Instant::now();
+            manager.wait().unwrap();
+            // All that it had made are this process's children now, and it reaps them.
+            while waitpid(None, Some(WaitPidFlag::WNOHANG)) != Err(nix::Error::ECHILD) {
+                assert!(killed.elapsed() < Duration::from_secs(5), "an orphan");
+                thread::sleep(Duration::from_micros(200));
+            }
+            longest = longest.max(killed.elapsed());
+        }
+    }
+    println!(
+        "nobody was left {longest:?} after the manager's death, {} times",
+        4 * trials
+    );
+}
+
+fn live(way: Way, path: &std::path::Path) {
+    if matches!(way, Way::Blocked) {
+        nix::sys::signal::SigSet::all().thread_block().unwrap();
+    }
+    fs::write(path.join(std::process::id().to_string()), "").unwrap();
+    loop {
+        if !matches!(way, Way::Computing) {
+            thread::sleep(Duration::from_secs(1));
+        }
+    }
+}
+
+macro_rules! cases {
+    ($($case:ident),+ $(,)?) => { vec![$(Case::new(stringify!($case), $case)),+] };
+}
+
+fn main() -> ExitCode {
+    ipc_process::entries! { template }
+    ipc_core::conformance::run(cases! {
+        a_short_lived_thread_may_make_a_pool_that_stays,
+        a_forked_pool_stays_with_its_threads,
+        processes_are_named,
+        a_dead_template_has_an_heir,
+        signals_for_all_leave_workers_alone,
+        nobody_outlives_a_killed_manager,
+    })
+}
