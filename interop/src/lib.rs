@@ -50,6 +50,15 @@ impl Language {
         command
     }
 
+    /// Ends a case as skipped if there is no interpreter. Before anything is made, which would be left.
+    ///
+    /// # Panics
+    ///
+    /// If it is required.
+    pub fn require(self) {
+        drop(self.interpreter());
+    }
+
     fn interpreter(self) -> Command {
         let (program, module, probe) = match self {
             Language::Php => {
@@ -75,6 +84,20 @@ impl Language {
         };
         command
     }
+}
+
+/// As `ipc_core::cases!`, each skipped where the language is missing: `cases! { PHP => one, another }`.
+#[macro_export]
+macro_rules! cases {
+    ($language:expr => $($case:ident),+ $(,)?) => {
+        fn main() -> ::std::process::ExitCode {
+            use ::ipc_core::conformance::{Case, run};
+            run(vec![$(Case::new(stringify!($case), || {
+                $language.require();
+                $case();
+            })),+])
+        }
+    };
 }
 
 /// A script that runs.

@@ -266,7 +266,7 @@ fn half_frames() {
     );
 }
 
-ipc_core::cases! {
+interop::cases! { PHP =>
     values_come_back_as_serialize_has_them,
     arrays_and_raw_bytes_are_refused,
     raw_bytes_come_back,

@@ -158,7 +158,7 @@ fn packets() {
 
         let mut server = Peer::start(PYTHON.script("packets"), &[&"serve", &url]);
         assert_eq!(server.line(), "listening");
-        let mut end = options.connect(&address, Wait::Forever).unwrap();
+        let mut end = options.connect(&address).unwrap();
         for len in [0, 1, 4096, 65_536, end.max_len()] {
             let message = vec![b'x'; len];
             end.send(&message).unwrap();
@@ -179,7 +179,7 @@ fn descriptors() {
         let listener = options.listen(&*path).unwrap();
         let url = format!("unix://{}", path.display());
         let peer = Peer::start(PYTHON.script("fds"), &[&url, &kind.to_string()]);
-        let mut end = listener.accept(Wait::Forever).unwrap();
+        let mut end = listener.accept().unwrap();
         let files = [file("one"), file("two")];
         let fds = [files[0].as_fd(), files[1].as_fd()];
         end.send(b"without").unwrap();
@@ -227,7 +227,7 @@ fn half_frames() {
     );
 }
 
-ipc_core::cases! {
+interop::cases! { PYTHON =>
     bytes_come_back,
     it_selects,
     we_select,

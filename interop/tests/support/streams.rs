@@ -49,7 +49,7 @@ pub(crate) fn abstract_name() -> String {
 }
 
 pub(crate) fn serve(listener: &Listener, client: Peer) {
-    let mut end = listener.accept(SOON).unwrap();
+    let mut end = listener.accept().unwrap();
     let mut count = 0;
     loop {
         let (tx, rx) = end.halves();
@@ -75,7 +75,7 @@ pub(crate) fn a_server(language: Language, kind: Kind) {
     let mut server = Peer::start(language.script("server"), &[&url]);
     let address: Address = server.line().parse().unwrap();
     let options = SocketOptions::new().kind(kind);
-    let mut end = options.connect(&address, SOON).unwrap();
+    let mut end = options.connect(&address).unwrap();
     exchange(&mut end);
     drop(end);
     assert_eq!(server.join(), "505 messages");
@@ -137,7 +137,7 @@ pub(crate) fn half_frames(language: Language, send: &str) {
         let (listener, url) = listen(kind, &directory);
         for (half, wanted) in [("0000", 0), ("0000000a616263", 0), ("00000001780000", 1)] {
             let client = Peer::start(language.code(send), &[&url, &half]);
-            let mut end = listener.accept(SOON).unwrap();
+            let mut end = listener.accept().unwrap();
             for _ in 0..wanted {
                 assert_eq!(end.recv().unwrap(), b"x");
             }
@@ -150,7 +150,7 @@ pub(crate) fn half_frames(language: Language, send: &str) {
         }
         // 4 GiB are claimed: refused at the header, while the client still waits.
         let client = Peer::start(language.code(send), &[&url, &"fffffffe616263"]);
-        let mut end = listener.accept(SOON).unwrap();
+        let mut end = listener.accept().unwrap();
         assert!(matches!(end.recv(), Err(Error::Malformed { .. })));
         client.join();
         drop(end);
@@ -165,7 +165,7 @@ fn honest(kind: Kind, listener: &Listener) {
         _ => Box::new(UnixStream::connect(address).unwrap()),
     };
     client.write_all(b"\0\0\0\x02hi").unwrap();
-    let mut end = listener.accept(SOON).unwrap();
+    let mut end = listener.accept().unwrap();
     let message = end.recv_timeout(Duration::from_secs(30)).unwrap();
     assert_eq!(message, b"hi");
 }
