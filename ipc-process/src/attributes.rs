@@ -36,9 +36,10 @@ enum Step {
     Group,
     User,
     ParentDeath,
+    Ends,
 }
 
-const STEPS: [(&str, &str); 7] = [
+const STEPS: [(&str, &str); 8] = [
     ("sched_setaffinity", "affinity"),
     (
         "setpriority",
@@ -49,6 +50,10 @@ const STEPS: [(&str, &str); 7] = [
     ("setgid", "user, group: only root may change them"),
     ("setuid", "user: only root may change it"),
     ("prctl(PR_SET_PDEATHSIG)", "parent_death"),
+    (
+        "fcntl",
+        "its ends: CommandExt::fd was given the number of one, take a higher",
+    ),
 ];
 
 impl Attributes {
@@ -112,6 +117,11 @@ impl Report {
         let (heard, told) = nix::unistd::pipe2(OFlag::O_CLOEXEC)
             .map_err(|e| Error::os("pipe2", "a new child (limit: RLIMIT_NOFILE)", e))?;
         Ok((Report(told.into()), heard.into()))
+    }
+
+    /// The ends could not pass.
+    pub(crate) fn ends(&self, error: io::Error) -> io::Error {
+        self.fail(Step::Ends, error)
     }
 
     fn fail(&self, step: Step, error: io::Error) -> io::Error {

@@ -13,7 +13,8 @@ use ipc_core::Inherit;
 use ipc_core::inherit::{Reader, Writer};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use crate::{Error, Result, siblings, sys};
+use crate::sys::{self, Identity};
+use crate::{Error, Result, siblings};
 
 /// Says under which number the manifest is. Whatever it says to a process that the manifest was not
 /// made for, such as a child of the one that it was made for, does not count.
@@ -26,6 +27,8 @@ const MAGIC: [u8; 8] = *b"ipc-ends";
 pub(crate) struct Manifest {
     file: File,
     fds: Vec<OwnedFd>,
+    /// What these are open on, the file first.
+    identities: Vec<Option<Identity>>,
 }
 
 impl Manifest {
@@ -47,7 +50,13 @@ impl Manifest {
         }
         let whole = [&MAGIC[..], &[0; 4], &text.finish()].concat();
         file.write_all(&whole).map_err(os("write"))?;
-        Ok(Manifest { file, fds })
+        let numbers = [file.as_raw_fd()].into_iter();
+        let numbers = numbers.chain(fds.iter().map(AsRawFd::as_raw_fd));
+        Ok(Manifest {
+            identities: numbers.map(sys::identity).collect(),
+            file,
+            fds,
+        })
     }
 
     /// The value of [`VARIABLE`].
@@ -57,6 +66,15 @@ impl Manifest {
 
     /// In the new process, before exec: addresses the manifest, and lets all of it pass.
     pub(crate) fn pass(&self) -> io::Result<()> {
+        // Else a number that `CommandExt::fd` was asked for was that of one of these.
+        let numbers = [self.file.as_fd()].into_iter();
+        let numbers = numbers.chain(self.fds.iter().map(AsFd::as_fd));
+        if !numbers
+            .zip(&self.identities)
+            .all(|(fd, wanted)| sys::identity(fd.as_raw_fd()) == *wanted)
+        {
+            return Err(io::Error::from_raw_os_error(libc::EBUSY));
+        }
         self.file
             .write_all_at(&process::id().to_ne_bytes(), MAGIC.len() as u64)?;
         sys::keep_over_exec(self.file.as_fd())?;

@@ -89,7 +89,7 @@ impl ProcessOptions {
     }
 
     /// Runs the child in this group, by name or number: in place of the user's own, or, without
-    /// [`user`](Self::user), of all groups that the parent is in.  setgid(2), setgroups(2)
+    /// [`user`](Self::user), of all groups that the parent is in. Takes root.  setgid(2), setgroups(2)
     pub fn group(mut self, group: impl Into<String>) -> Self {
         self.group = Some(group.into());
         self

@@ -25,7 +25,8 @@ use crate::{Child, Error, ProcessOptions, Result, siblings, signals, stdio};
 /// # Errors
 ///
 /// After an error the program has not run. [`Os`](Error::Os) if it cannot be run or the kernel
-/// refuses; [`Ipc`](Error::Ipc) if `theirs` cannot be taken apart.
+/// refuses; [`Ipc`](Error::Ipc) if `theirs` cannot be taken apart. But for
+/// [`Unknown`](Error::Unknown): SIGCHLD is ignored, and the program has run and ended already.
 ///
 /// ```
 /// use std::process::{Command, Stdio};
@@ -120,7 +121,8 @@ impl BeforeExec for Once {
         self.0.upgrade().map_or(Ok(()), |start| {
             sys::unblock(start.blocked)?;
             start.attributes.apply(&start.report)?;
-            start.manifest.pass()
+            let passed = start.manifest.pass();
+            passed.map_err(|error| start.report.ends(error))
         })
     }
 }

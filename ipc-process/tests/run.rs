@@ -8,12 +8,13 @@ mod sys;
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use ipc_core::conformance::Case;
-use ipc_core::{Select, Wait};
+use ipc_core::{Inherit, Select, Wait};
 use ipc_pipe::{End, Receiver, Sender};
 use ipc_process::{Child, CommandExt, Error, ProcessOptions, fork, inherited, run};
 use nix::errno::Errno;
@@ -206,7 +207,6 @@ fn descriptors_are_found_under_their_numbers() {
 }
 
 fn descriptors_change_places() {
-    use std::os::fd::AsRawFd;
     let ((mut a, to_a), (mut b, to_b)) = (ipc_pipe::raw(), ipc_pipe::raw());
     let (first, second) = (to_b.as_raw_fd(), to_a.as_raw_fd());
     let mut command = Command::new("sh");
@@ -227,6 +227,16 @@ fn an_error_is_told_whatever_numbers_are_taken() {
         drop(command);
         assert_eq!(text(&mut reader), "", "number {number}");
     }
+}
+
+fn an_ends_number_is_not_given_away() {
+    let ends = ipc_pipe::pair().unwrap();
+    let mut numbers = Vec::new();
+    ends.1.fds(&mut |fd| numbers.push(fd.as_raw_fd()));
+    let mut command = Command::new("true");
+    command.fd(numbers[0], ipc_pipe::raw().1).unwrap();
+    let error = run(ends, &mut command).unwrap_err();
+    assert!(error.to_string().contains("take a higher"), "{error}");
 }
 
 fn the_standard_streams_are_no_numbers() {
@@ -285,6 +295,7 @@ fn main() -> ExitCode {
         descriptors_are_found_under_their_numbers,
         descriptors_change_places,
         an_error_is_told_whatever_numbers_are_taken,
+        an_ends_number_is_not_given_away,
         the_standard_streams_are_no_numbers,
         nothing_is_left_open_here,
     })
