@@ -160,6 +160,30 @@ impl Decoder {
         Ok(true)
     }
 
+    /// Takes whole frames, `max` at most, gives each to `each`, and returns how many they were. What
+    /// stopped it is for [`next`](Decoder::next) to tell.
+    #[inline]
+    pub fn next_many(&mut self, max: usize, each: &mut dyn FnMut(&[u8])) -> usize {
+        let bytes = &self.bytes[..self.unread.end];
+        let mut taken = 0;
+        while taken < max {
+            let rest = &bytes[self.unread.start..];
+            let Some((header, rest)) = rest.split_first_chunk::<HEADER_LEN>() else {
+                break;
+            };
+            let len = u32::from_be_bytes(*header) as usize;
+            if len > self.max_len || len > rest.len() {
+                break;
+            }
+            self.message = self.unread.start + HEADER_LEN..self.unread.start + HEADER_LEN + len;
+            self.unread.start += HEADER_LEN + len;
+            self.last = HEADER_LEN + len;
+            each(&rest[..len]);
+            taken += 1;
+        }
+        taken
+    }
+
     /// The frame taken last; empty if the last take found none.
     #[inline]
     pub fn message(&self) -> &[u8] {

@@ -25,7 +25,7 @@ pub(super) struct Lag {
     /// Bytes of the last read.
     len: usize,
     /// Frames taken since.
-    frames: u32,
+    frames: usize,
     /// Bytes that a read brought when the lag grew last.
     grown: usize,
 }
@@ -75,10 +75,10 @@ impl Lag {
         self.frames = 0;
     }
 
-    /// Notes that a frame was taken.
+    /// Notes that so many frames were taken.
     #[inline]
-    pub(super) fn took(&mut self) {
-        self.frames += 1;
+    pub(super) fn took(&mut self, frames: usize) {
+        self.frames += frames;
     }
 
     fn learn(&mut self) {
@@ -112,8 +112,7 @@ mod tests {
             waits += u32::from(lag.waited);
             lag.found_nothing();
             lag.read(136);
-            lag.took();
-            lag.took();
+            lag.took(2);
         }
         assert!((10..50).contains(&waits), "{waits}");
     }

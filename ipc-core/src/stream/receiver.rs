@@ -154,13 +154,10 @@ impl<R: Source> Receiver for FramedReceiver<R> {
         }
         self.recv_wait(wait)?;
         each(self.message());
-        let mut received = 1;
         // What one read brought, and no further system call.
-        while received < max && matches!(self.flow.next(), Ok(true)) {
-            each(self.message());
-            received += 1;
-        }
-        Ok(received)
+        let more = self.flow.decoder.next_many(max - 1, each);
+        self.flow.lag.took(more);
+        Ok(1 + more)
     }
 
     fn linkable(&mut self) -> Option<Linkable<'_>> {
@@ -237,7 +234,7 @@ impl<R: Source> Inflow<R> {
         match self.decoder.next() {
             Ok(false) if self.end.is_some() => Err(self.ended()),
             Ok(true) => {
-                self.lag.took();
+                self.lag.took(1);
                 Ok(true)
             }
             Ok(false) => Ok(false),

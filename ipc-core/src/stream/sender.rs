@@ -142,15 +142,13 @@ impl<W: Sink> FramedSender<W> {
     fn send_batch(&mut self, msgs: &[&[u8]], wait: Wait) -> Result<usize> {
         self.prepare(msgs[0], wait)?;
         let batch = if self.records { PIPE_BUF } else { BATCH };
-        self.out.clear();
-        for msg in msgs.iter().take_while(|msg| msg.len() <= self.max_len) {
-            if !self.out.is_empty() && self.out.len() + HEADER_LEN + msg.len() > batch {
-                break;
-            }
-            self.out.extend_from_slice(&frame::header(msg.len()));
-            self.out.extend_from_slice(msg);
+        let (count, len) = self.gather(msgs, batch);
+        let sent = self
+            .flow
+            .write(&mut self.poller, &self.out[..len], &[], wait)?;
+        if sent == len {
+            return Ok(count);
         }
-        let sent = self.flow.write(&mut self.poller, &self.out, &[], wait)?;
         let (mut accepted, mut end) = (0, 0);
         while end < sent {
             end += HEADER_LEN + msgs[accepted].len();
@@ -159,18 +157,33 @@ impl<W: Sink> FramedSender<W> {
         self.flow.output.keep(&self.out[sent..end], &[]);
         Ok(accepted)
     }
+
+    /// Puts the frames of the first of `msgs` one after the other, up to `batch` bytes; returns how
+    /// many, and their length.
+    fn gather(&mut self, msgs: &[&[u8]], batch: usize) -> (usize, usize) {
+        let out = room(&mut self.out, batch);
+        let (mut count, mut end) = (0, 0);
+        for msg in msgs {
+            if msg.len() > self.max_len || HEADER_LEN + msg.len() > batch - end {
+                break;
+            }
+            end += put(&mut out[end..], msg);
+            count += 1;
+        }
+        (count, end)
+    }
 }
 
 impl<W: Sink> Sender for FramedSender<W> {
     fn send_wait(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
         self.prepare(msg, wait)?;
-        let header = frame::header(msg.len());
+        let header;
         let (head, body): (&[u8], &[u8]) = if HEADER_LEN + msg.len() <= CONTIGUOUS {
-            self.out.clear();
-            self.out.extend_from_slice(&header);
-            self.out.extend_from_slice(msg);
-            (&self.out, &[])
+            let out = room(&mut self.out, CONTIGUOUS);
+            let len = put(out, msg);
+            (&out[..len], &[])
         } else {
+            header = frame::header(msg.len());
             (&header, msg)
         };
         let sent = self.flow.write(&mut self.poller, head, body, wait)?;
@@ -258,6 +271,41 @@ impl<W: Sink> fmt::Debug for FramedSender<W> {
             .field("max_len", &self.max_len)
             .field("pending", &self.flow.output.is_pending())
             .finish_non_exhaustive()
+    }
+}
+
+/// The first `len` bytes of a scratch buffer.
+#[inline]
+fn room(buf: &mut Vec<u8>, len: usize) -> &mut [u8] {
+    if buf.len() < len {
+        buf.resize(len, 0);
+    }
+    &mut buf[..len]
+}
+
+/// Puts a frame to the beginning of `out`, and returns its length.
+#[inline]
+fn put(out: &mut [u8], msg: &[u8]) -> usize {
+    let (header, body) = out.split_at_mut(HEADER_LEN);
+    header.copy_from_slice(&frame::header(msg.len()));
+    copy(&mut body[..msg.len()], msg);
+    HEADER_LEN + msg.len()
+}
+
+/// Copies; a short message by two words that may overlap, since a call would take longer.
+#[inline]
+fn copy(to: &mut [u8], from: &[u8]) {
+    const WORD: usize = 16;
+    match from.len() {
+        len @ WORD..=32 => {
+            to[..WORD].copy_from_slice(&from[..WORD]);
+            to[len - WORD..].copy_from_slice(&from[len - WORD..]);
+        }
+        len @ 8..WORD => {
+            to[..8].copy_from_slice(&from[..8]);
+            to[len - 8..].copy_from_slice(&from[len - 8..]);
+        }
+        _ => to.copy_from_slice(from),
     }
 }
 
