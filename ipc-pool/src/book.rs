@@ -4,6 +4,9 @@
 //! A *seat* is one instance of a worker, from its READY to its death. A worker takes its leases in
 //! order and answers in order, so the answer that counts is that of the seat's first lease.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::process::ExitStatus;
 
