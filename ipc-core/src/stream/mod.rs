@@ -18,6 +18,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod gather;
+mod inflow;
 mod lag;
 mod outflow;
 mod pipe;

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
 use super::Sink;
+use super::gather::Gather;
 use super::outflow::{Outflow, after};
 use super::records::{LONGEST, PIPE_BUF};
 use super::shared::{Drive, Output};
@@ -24,7 +25,7 @@ pub struct FramedSender<W: Sink> {
     flow: Outflow<W>,
     poller: Poller,
     /// Frames on their way to one write.
-    out: Vec<u8>,
+    gather: Gather,
     max_len: usize,
     /// Each write is at most `PIPE_BUF` bytes: there are other writers.
     records: bool,
@@ -39,7 +40,7 @@ impl<W: Sink> FramedSender<W> {
                 input: None,
             },
             poller: Poller::new(spin, Look::Call),
-            out: Vec::new(),
+            gather: Gather::default(),
             max_len: max_len.min(frame::LARGEST_MAX_LEN),
             records: false,
         }
@@ -142,11 +143,9 @@ impl<W: Sink> FramedSender<W> {
     fn send_batch(&mut self, msgs: &[&[u8]], wait: Wait) -> Result<usize> {
         self.prepare(msgs[0], wait)?;
         let batch = if self.records { PIPE_BUF } else { BATCH };
-        let (count, len) = self.gather(msgs, batch);
-        let sent = self
-            .flow
-            .write(&mut self.poller, &self.out[..len], &[], wait)?;
-        if sent == len {
+        let (frames, count) = self.gather.many(msgs, self.max_len, batch);
+        let sent = self.flow.write(&mut self.poller, frames, &[], wait)?;
+        if sent == frames.len() {
             return Ok(count);
         }
         let (mut accepted, mut end) = (0, 0);
@@ -154,23 +153,8 @@ impl<W: Sink> FramedSender<W> {
             end += HEADER_LEN + msgs[accepted].len();
             accepted += 1;
         }
-        self.flow.output.keep(&self.out[sent..end], &[]);
+        self.flow.output.keep(&frames[sent..end], &[]);
         Ok(accepted)
-    }
-
-    /// Puts the frames of the first of `msgs` one after the other, up to `batch` bytes; returns how
-    /// many, and their length.
-    fn gather(&mut self, msgs: &[&[u8]], batch: usize) -> (usize, usize) {
-        let out = room(&mut self.out, batch);
-        let (mut count, mut end) = (0, 0);
-        for msg in msgs {
-            if msg.len() > self.max_len || HEADER_LEN + msg.len() > batch - end {
-                break;
-            }
-            end += put(&mut out[end..], msg);
-            count += 1;
-        }
-        (count, end)
     }
 }
 
@@ -179,9 +163,7 @@ impl<W: Sink> Sender for FramedSender<W> {
         self.prepare(msg, wait)?;
         let header;
         let (head, body): (&[u8], &[u8]) = if HEADER_LEN + msg.len() <= CONTIGUOUS {
-            let out = room(&mut self.out, CONTIGUOUS);
-            let len = put(out, msg);
-            (&out[..len], &[])
+            (self.gather.one(msg), &[])
         } else {
             header = frame::header(msg.len());
             (&header, msg)
@@ -271,41 +253,6 @@ impl<W: Sink> fmt::Debug for FramedSender<W> {
             .field("max_len", &self.max_len)
             .field("pending", &self.flow.output.is_pending())
             .finish_non_exhaustive()
-    }
-}
-
-/// The first `len` bytes of a scratch buffer.
-#[inline]
-fn room(buf: &mut Vec<u8>, len: usize) -> &mut [u8] {
-    if buf.len() < len {
-        buf.resize(len, 0);
-    }
-    &mut buf[..len]
-}
-
-/// Puts a frame to the beginning of `out`, and returns its length.
-#[inline]
-fn put(out: &mut [u8], msg: &[u8]) -> usize {
-    let (header, body) = out.split_at_mut(HEADER_LEN);
-    header.copy_from_slice(&frame::header(msg.len()));
-    copy(&mut body[..msg.len()], msg);
-    HEADER_LEN + msg.len()
-}
-
-/// Copies; a short message by two words that may overlap, since a call would take longer.
-#[inline]
-fn copy(to: &mut [u8], from: &[u8]) {
-    const WORD: usize = 16;
-    match from.len() {
-        len @ WORD..=32 => {
-            to[..WORD].copy_from_slice(&from[..WORD]);
-            to[len - WORD..].copy_from_slice(&from[len - WORD..]);
-        }
-        len @ 8..WORD => {
-            to[..8].copy_from_slice(&from[..8]);
-            to[len - 8..].copy_from_slice(&from[len - 8..]);
-        }
-        _ => to.copy_from_slice(from),
     }
 }
 
