@@ -346,18 +346,35 @@ impl Book {
                 }
             }
         }
-        while let Some(slot) = seat.leases.pop_back() {
+        self.put_back(seat.leases);
+        killer.map(|slot| self.quarantine(slot))
+    }
+
+    /// An instance goes on alone with the task that it is running, its first: the others go back.
+    pub(crate) fn recall(&mut self, at: usize) {
+        let Some(Some(seat)) = self.seats.get_mut(at) else {
+            return;
+        };
+        let first = seat.leases.pop_front();
+        let others = std::mem::replace(&mut seat.leases, first.into_iter().collect());
+        self.counts.leased -= others.len();
+        self.counts.redelivered += others.len() as u64;
+        self.put_back(others);
+    }
+
+    /// Puts leases back at the head of the queue, in order.
+    fn put_back(&mut self, mut leases: VecDeque<u32>) {
+        while let Some(slot) = leases.pop_back() {
             let entry = &mut self.entries[slot as usize];
             entry.state = State::Pending;
-            match entry.target {
+            match entry.target.and_then(|worker| self.lanes.get_mut(worker)) {
                 None => self.pending.push_front(slot),
-                Some(worker) => {
-                    self.lanes[worker].push_front(slot);
+                Some(lane) => {
+                    lane.push_front(slot);
                     self.aside += 1;
                 }
             }
         }
-        killer.map(|slot| self.quarantine(slot))
     }
 
     fn quarantine(&mut self, slot: u32) -> u64 {

@@ -283,6 +283,14 @@ impl Desk {
         self.lock().book.set_open(seat, false);
     }
 
+    /// The worker in a seat goes on alone with the task that it is running.
+    pub(crate) fn recall(&self, seat: usize) {
+        let mut state = self.lock();
+        state.book.set_open(seat, false);
+        state.book.recall(seat);
+        state.dispatch();
+    }
+
     /// How many tasks the worker in a seat has and has not answered.
     pub(crate) fn leases(&self, seat: usize) -> usize {
         self.lock().book.leases(seat)

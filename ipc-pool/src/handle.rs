@@ -40,6 +40,7 @@ pub(crate) enum Order {
     Stop,
     Reload,
     Scale(usize),
+    ReopenLog,
 }
 
 /// What the supervisor tells.
@@ -182,6 +183,11 @@ impl Handle {
     /// and end. Does not wait for that.
     pub fn scale(&self, workers: usize) {
         self.owner.control.order(Order::Scale(workers));
+    }
+
+    /// Opens the [log file](crate::Pool::log_file) anew, in this process and in all of the pool's.
+    pub fn reopen_log(&self) {
+        self.owner.control.order(Order::ReopenLog);
     }
 
     /// Stops the pool and waits for every worker. Nothing more is taken in; workers finish what they

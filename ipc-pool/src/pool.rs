@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fmt::Display;
+use std::path::Path;
 use std::process::Termination;
 use std::time::Duration;
 
@@ -38,6 +39,7 @@ impl Pool {
                 transport: Transport::default(),
                 max_len: 64 << 10,
                 title: None,
+                log: None,
             },
             spawn: None,
             limits: Limits {
@@ -154,6 +156,15 @@ impl Pool {
         self
     }
 
+    /// Appends what this process and the pool's others write to stdout and stderr to a file. SIGHUP to a pool that
+    /// [runs](Self::run) opens it anew, and so does [`Handle::reopen_log`]: move it away first.
+    pub fn log_file(mut self, path: impl AsRef<Path>) -> Self {
+        // The directory may change before a worker opens it anew.
+        let path = path.as_ref();
+        self.terms.log = Some(std::path::absolute(path).unwrap_or_else(|_| path.into()));
+        self
+    }
+
     /// What carries tasks and answers.
     pub fn transport(mut self, transport: Transport) -> Self {
         self.terms.transport = transport;
@@ -223,7 +234,7 @@ impl Pool {
 
     /// Runs the pool here, until it is stopped: by SIGTERM or SIGINT, by a worker's
     /// [`shutdown`](Worker::shutdown), or by a handle that [`on_start`](Self::on_start) was given.
-    /// SIGUSR1 reloads it.
+    /// SIGUSR1 reloads it, SIGHUP opens its log file anew.
     ///
     /// # Errors
     ///

@@ -5,15 +5,16 @@ mod instance;
 mod waiting;
 
 use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use ipc_core::Wait;
+use ipc_process::{LogFile, Signals};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::SignalFd;
+use nix::sys::signal::SigSet;
 
 use crate::book::{Book, Limits};
 use crate::desk::Desk;
@@ -55,6 +56,7 @@ pub(crate) struct Supervisor {
     /// Takes its place should it die.
     heir: Option<Maker>,
     spawn: Option<Spawn>,
+    log: Option<LogFile>,
     terms: Terms,
     max_tasks: u64,
     grace: Duration,
@@ -88,6 +90,7 @@ impl Supervisor {
         let wake = wake.map_err(|e| ipc_core::Error::os("eventfd", object, e))?;
         let wake = Arc::new(wake);
         let has_tasks = plan.duty.tasks.is_some();
+        let log = plan.terms.log.as_ref().map(LogFile::open).transpose()?;
         let maker = match &plan.spawn {
             None => Some(Maker::fork(plan.duty, &plan.terms)?),
             Some(_) => None,
@@ -101,6 +104,7 @@ impl Supervisor {
             maker,
             heir: None,
             spawn: plan.spawn,
+            log,
             terms: plan.terms,
             max_tasks: plan.max_tasks,
             grace: plan.grace,
@@ -125,7 +129,10 @@ impl Supervisor {
     pub(crate) fn start(mut self) -> Result<Handle> {
         let control = self.control.clone();
         let name = thread::Builder::new().name("ipc-pool".into());
-        let thread = name.spawn(move || self.supervise());
+        let thread = name.spawn(move || {
+            let _ = SigSet::all().thread_block(); // the program's signals stay its own
+            self.supervise();
+        });
         let thread = thread.map_err(|e| ipc_core::Error::os("clone", "the pool's thread", e))?;
         let failure = control
             .wait(|news| news.ready || news.ended)
@@ -142,26 +149,10 @@ impl Supervisor {
 
     /// Goes on here, and takes the signals of a manager.
     pub(crate) fn run(mut self) -> Result<()> {
-        let mut set = SigSet::empty();
-        for signal in [
-            Signal::SIGTERM,
-            Signal::SIGINT,
-            Signal::SIGUSR1,
-            Signal::SIGHUP,
-        ] {
-            set.add(signal);
-        }
-        let before = set
-            .thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)
-            .map_err(|e| ipc_core::Error::os("sigprocmask", "the manager", e))?;
-        let signals = SignalFd::with_flags(
-            &set,
-            nix::sys::signalfd::SfdFlags::SFD_CLOEXEC | nix::sys::signalfd::SfdFlags::SFD_NONBLOCK,
-        );
-        let signals = signals.map_err(|e| ipc_core::Error::os("signalfd", "the manager", e))?;
+        let numbers = [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGHUP];
+        let signals = Signals::new(numbers)?;
         self.waiting.watch_signals(signals)?;
         self.supervise();
-        let _ = before.thread_set_mask();
         match self.control.news().failure.clone() {
             None => Ok(()),
             Some(reason) => Err(Error::Start {
@@ -170,35 +161,50 @@ impl Supervisor {
         }
     }
 
-    /// By the thread that lives as long as the pool: with it the template dies, and the workers do.
+    /// Looks after the pool to its end, by a thread that lives as long: with it the template dies, and the
+    /// workers do.
     fn supervise(&mut self) {
-        if let Err(error) = self.make_maker() {
-            self.fail(error.to_string());
+        let watched = catch_unwind(AssertUnwindSafe(|| {
+            if let Err(error) = self.begin_all() {
+                self.fail(error.to_string());
+            }
+            while !self.is_over() {
+                self.watch();
+            }
+        }));
+        if watched.is_err() {
+            self.fail("a callback of the pool panicked".into());
         }
+        self.end();
+    }
+
+    fn begin_all(&mut self) -> Result<()> {
+        self.make_maker()?;
         for worker in 0..self.wanted {
             if self.failure.is_none() {
                 self.begin(worker);
             }
         }
-        while !self.is_over() {
-            self.publish();
-            let woken = self.waiting.sleep(&self.desk, self.next_deadline());
-            for signal in woken.signals {
-                self.signalled(signal);
-            }
-            if woken.template {
-                self.template_is_gone();
-            }
-            self.reap();
-            self.heed_notices();
-            for order in self.control.take_orders() {
-                self.obey(order);
-            }
-            self.start_what_is_due();
-            self.go_on_with_reload();
-            self.press();
+        Ok(())
+    }
+
+    fn watch(&mut self) {
+        self.publish();
+        let woken = self.waiting.sleep(&self.desk, self.next_deadline());
+        for signal in woken.signals {
+            self.signalled(signal);
         }
-        self.end();
+        if woken.template {
+            self.template_is_gone();
+        }
+        self.reap();
+        self.heed_notices();
+        for order in self.control.take_orders() {
+            self.obey(order);
+        }
+        self.start_what_is_due();
+        self.go_on_with_reload();
+        self.press();
     }
 
     fn make_maker(&mut self) -> Result<()> {
@@ -216,7 +222,8 @@ impl Supervisor {
     }
 
     fn is_over(&self) -> bool {
-        (self.stopping || self.failure.is_some()) && self.instances.is_empty()
+        let mut watched = self.instances.iter();
+        (self.stopping || self.failure.is_some()) && watched.all(|one| one.phase == Phase::Detached)
     }
 
     /// Makes an instance of a worker.
@@ -300,17 +307,22 @@ impl Supervisor {
             let reason = reason.unwrap_or_else(|| format!("{status}, before it was ready"));
             return self.fail(format!("worker {worker}: {reason}"));
         }
-        if self.reload == Some(worker) && instance.phase == Phase::Starting {
+        if self.reload == Some(worker) && instance.is_new {
             self.end_reload(Some(reason.unwrap_or_else(|| status.to_string())));
-            return; // the old one goes on
         }
-        let replaced = self
-            .instances
-            .iter()
-            .any(|other| other.worker == worker && other.is_serving());
-        if worker < self.wanted && !self.stopping && !replaced {
+        if instance.phase == Phase::Detached {
+            return; // its place was taken then
+        }
+        // The old one goes on when a reload has failed, the new one when the old one ends.
+        if worker < self.wanted && !self.stopping && !self.is_served(worker) {
             self.mourn(worker, proved);
         }
+    }
+
+    /// Whether a worker is there, or about to be.
+    fn is_served(&self, worker: usize) -> bool {
+        let mut instances = self.instances.iter();
+        instances.any(|one| one.worker == worker && one.is_serving())
     }
 
     /// Decides when a dead worker is replaced.
@@ -353,6 +365,7 @@ impl Supervisor {
                 Kind::Ready => self.is_ready(at),
                 Kind::Unfit => self.instances[at].last_words = Some(text),
                 Kind::Shutdown => self.stop(),
+                Kind::Detached => self.detach(at),
                 Kind::Broken => {
                     self.desk.shut(seat);
                     self.instances[at].is_deaf(text);
@@ -378,19 +391,45 @@ impl Supervisor {
         }
     }
 
+    /// A worker goes on alone: it is only listened to until it ends.
+    fn detach(&mut self, at: usize) {
+        let instance = &mut self.instances[at];
+        instance.phase = Phase::Detached;
+        let worker = instance.worker;
+        self.desk.recall(instance.seat);
+        if worker < self.wanted && !self.stopping && !self.is_served(worker) {
+            self.begin(worker);
+        }
+    }
+
     fn obey(&mut self, order: Order) {
         match order {
             Order::Stop => self.stop(),
             Order::Reload => self.begin_reload(),
             Order::Scale(workers) => self.scale(workers),
+            Order::ReopenLog => self.reopen_log(),
         }
     }
 
-    fn signalled(&mut self, signal: Signal) {
+    fn signalled(&mut self, signal: i32) {
         match signal {
-            Signal::SIGTERM | Signal::SIGINT => self.stop(),
-            Signal::SIGUSR1 => self.begin_reload(),
-            _ => {}
+            libc::SIGTERM | libc::SIGINT => self.stop(),
+            libc::SIGUSR1 => self.begin_reload(),
+            _ => self.reopen_log(),
+        }
+    }
+
+    /// Opens the log file anew, here and in every process of the pool.
+    fn reopen_log(&mut self) {
+        let Some(file) = &self.log else { return };
+        if let Err(error) = file.reopen() {
+            log(&error.to_string());
+        }
+        for maker in self.maker.iter().chain(&self.heir) {
+            maker.hang_up();
+        }
+        for instance in &self.instances {
+            let _ = instance.child.signal(libc::SIGHUP);
         }
     }
 
@@ -428,11 +467,7 @@ impl Supervisor {
             }
         }
         for worker in before..workers {
-            if !self
-                .instances
-                .iter()
-                .any(|one| one.worker == worker && one.is_serving())
-            {
+            if !self.is_served(worker) {
                 self.begin(worker);
             }
         }
@@ -456,6 +491,7 @@ impl Supervisor {
     /// Starts the new instance of a worker.
     fn reload_worker(&mut self, worker: usize) {
         self.reload = Some(worker);
+        self.due[worker] = None;
         if let Err(error) = self.try_begin(worker) {
             self.end_reload(Some(error.to_string()));
         } else if let Some(new) = self.instances.last_mut() {
@@ -567,6 +603,11 @@ impl Supervisor {
     }
 
     fn end(&mut self) {
+        for instance in self.instances.drain(..) {
+            if instance.phase == Phase::Detached {
+                instance.child.detach();
+            }
+        }
         self.publish();
         self.desk.end();
         let failure = self.failure.clone();

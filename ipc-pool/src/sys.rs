@@ -1,17 +1,19 @@
 //! System calls: a page that two processes share, a copy of this process that is its parent's child,
-//! the end with the parent, the flag that SIGTERM sets.
+//! the flag that SIGTERM sets.
 #![allow(unsafe_code)]
 
-use std::ffi::c_int;
+use std::ffi::{CString, c_int};
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use nix::unistd::{Pid, getppid};
 
 /// Bytes of a shared page: what a worker announces, on cache lines of its own.
 const PAGE: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
@@ -107,32 +109,25 @@ pub(crate) fn clone_as_sibling() -> io::Result<Option<u32>> {
 /// Since Linux 3.5, if that was built with checkpoints.  prctl(2)
 const PR_GET_TID_ADDRESS: c_int = 40;
 
-/// Has the kernel kill this process when the thread that made it ends; ends it at once if that has
-/// happened already.  `PR_SET_PDEATHSIG(2const)`
-pub(crate) fn die_with(parent: Pid) {
-    // SAFETY: two integers.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-    if getppid() != parent {
-        exit_now(1);
-    }
-}
-
 /// Ends this process without `atexit` handlers and destructors.  _exit(2)
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: the call has no preconditions.
     unsafe { libc::_exit(code) }
 }
 
-/// In the template and its copies: the signals of a terminal, of a service manager that means all, and those that the
-/// pool's manager takes are not for them. What was blocked is not.  signal(7)
+/// In the template and its copies: the signals of a terminal, of a service manager that means all,
+/// and those that the pool's manager takes, are not for them. SIGTERM waits until a worker has its
+/// handler; nothing else that was blocked is.  signal(7)
 pub(crate) fn leave_signals_to_the_manager() {
     use Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
     let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
-    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2] {
+    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2] {
         // SAFETY: no handler is installed.
         let _ = unsafe { sigaction(signal, &ignore) };
     }
-    let _ = SigSet::empty().thread_set_mask();
+    let mut term = SigSet::empty();
+    term.add(SIGTERM);
+    let _ = term.thread_set_mask();
 }
 
 /// Whether SIGTERM has come.
@@ -161,7 +156,46 @@ pub(crate) fn catch_sigterm(nudge: OwnedFd) -> io::Result<()> {
     let action = SigAction::new(SigHandler::Handler(stop), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler does nothing but what a handler may.
     unsafe { sigaction(Signal::SIGTERM, &action) }?;
+    SigSet::empty().thread_set_mask()?; // one may have come before
     Ok(())
+}
+
+/// From now on SIGHUP opens the file anew in the place of stdout and stderr. Stays in copies of this
+/// process.  sigaction(2)
+pub(crate) fn reopen_at_sighup(path: &Path) {
+    static PATH: OnceLock<CString> = OnceLock::new();
+    extern "C" fn reopen(_: c_int) {
+        let Some(path) = PATH.get() else { return };
+        let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC;
+        // SAFETY: async-signal-safe calls, a string that is never freed; errno is put back.
+        unsafe {
+            let errno = *libc::__errno_location();
+            let fd = libc::open(path.as_ptr(), flags, 0o600);
+            if fd >= 0 {
+                libc::dup2(fd, libc::STDOUT_FILENO);
+                libc::dup2(fd, libc::STDERR_FILENO);
+                libc::close(fd);
+            }
+            *libc::__errno_location() = errno;
+        }
+    }
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else {
+        return;
+    };
+    let _ = PATH.set(path);
+    let action = SigAction::new(
+        SigHandler::Handler(reopen),
+        SaFlags::SA_RESTART,
+        SigSet::empty(),
+    );
+    // SAFETY: the handler does nothing but what a handler may.
+    let _ = unsafe { sigaction(Signal::SIGHUP, &action) };
+}
+
+/// From now on this process does not end with its parent.  `PR_SET_PDEATHSIG(2const)`
+pub(crate) fn outlive_the_parent() {
+    // SAFETY: two integers.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) };
 }
 
 /// Whether SIGTERM has come since [`catch_sigterm`].

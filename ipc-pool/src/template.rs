@@ -8,14 +8,15 @@
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::parent_id;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::process::Termination;
 
 use ipc_core::inherit::{Reader, Writer};
 use ipc_core::{Inherit, Receiver, Sender, Spin, Wait};
-use ipc_process::{Child, ProcessOptions};
+use ipc_process::{Child, ProcessOptions, set_parent_death};
 use ipc_socket::{Kind, SocketDuplex, SocketOptions};
-use nix::unistd::{Pid, getpid, getppid};
 
 use crate::duty::Duty;
 use crate::link::{self, Ends};
@@ -29,6 +30,8 @@ pub(crate) struct Terms {
     pub(crate) max_len: usize,
     /// What the processes are called, if that was asked for.
     pub(crate) title: Option<String>,
+    /// Where they write, if that was asked for.
+    pub(crate) log: Option<PathBuf>,
 }
 
 /// The end of a pool's template process: what the function named by
@@ -44,7 +47,7 @@ impl Template {
     pub fn serve(self, pool: Pool) {
         let (duty, terms) = pool.into_duty();
         // It was made with a signal for its parent's death, so the parent is the owner.
-        serve(self.orders, duty, &terms, getppid());
+        serve(self.orders, duty, &terms, parent_id());
     }
 }
 
@@ -90,7 +93,7 @@ where
 impl Maker {
     /// Forks it, which a process with one thread can.
     pub(crate) fn fork(duty: Duty, terms: &Terms) -> Result<Self> {
-        let manager = getpid();
+        let manager = std::process::id();
         let options = ProcessOptions::new().parent_death(libc::SIGKILL);
         let (child, orders) = options.fork(channel()?, |orders| {
             serve(orders, duty, terms, manager);
@@ -135,6 +138,11 @@ impl Maker {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.pid()
+    }
+
+    /// Has it open the log file anew.
+    pub(crate) fn hang_up(&self) {
+        let _ = self.child.signal(libc::SIGHUP);
     }
 
     pub(crate) fn is_dead(&mut self) -> bool {
@@ -194,8 +202,11 @@ fn channel() -> Result<(SocketDuplex, SocketDuplex)> {
 }
 
 /// The life of a template: until the pool closes the channel, or is gone.
-fn serve(mut orders: SocketDuplex, mut duty: Duty, terms: &Terms, manager: Pid) {
+fn serve(mut orders: SocketDuplex, mut duty: Duty, terms: &Terms, manager: u32) {
     sys::leave_signals_to_the_manager();
+    if let Some(path) = &terms.log {
+        sys::reopen_at_sighup(path);
+    }
     name(terms, "template");
     while orders.receiver().recv().is_ok() {
         let receiver = orders.receiver();
@@ -205,7 +216,8 @@ fn serve(mut orders: SocketDuplex, mut duty: Duty, terms: &Terms, manager: Pid) 
         };
         let (pid, errno) = match sys::clone_as_sibling() {
             Ok(None) => {
-                sys::die_with(manager);
+                // After the copy, since it is not copied.
+                let _ = set_parent_death(libc::SIGKILL, manager);
                 if kind == WORKER {
                     drop(orders);
                     be_born(id, max_tasks, Ends { fds, state }, &mut duty, terms);

@@ -33,8 +33,6 @@ pub(crate) enum Kind {
     Ready,
     /// From a worker: it could not start, for this reason.
     Unfit,
-    /// From a worker: it leaves of its own accord, and is to be replaced.
-    Leaving,
     /// From a worker: it leaves the pool and finishes alone; a replacement is to start.
     Detached,
     /// From a worker: the whole pool is to stop.
@@ -44,13 +42,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 9] = [
+    const ALL: [Kind; 8] = [
         Kind::Task,
         Kind::Done,
         Kind::Failed,
         Kind::Ready,
         Kind::Unfit,
-        Kind::Leaving,
         Kind::Detached,
         Kind::Shutdown,
         Kind::Broken,

@@ -26,6 +26,8 @@ pub struct Worker {
     tx: RefCell<Tx>,
     /// Whether this worker leaves of its own accord.
     leaving: Cell<bool>,
+    /// Whether it goes on alone.
+    detached: Cell<bool>,
 }
 
 impl Worker {
@@ -45,9 +47,24 @@ impl Worker {
         self.leaving.set(true);
     }
 
+    /// Leaves the pool: another takes this worker's place at once, and this process goes on alone. It gets no more
+    /// tasks, and is stopped by nobody: not with the pool, nor with the program. The answer to
+    /// the task that it is running still counts.
+    pub fn detach(&self) {
+        sys::outlive_the_parent();
+        self.detached.set(true);
+        self.say(Kind::Detached, "");
+    }
+
     /// Stops the whole pool, as SIGTERM to it would.
     pub fn shutdown(&self) {
         self.say(Kind::Shutdown, "");
+    }
+
+    /// Whether it takes no more tasks.
+    #[inline]
+    fn is_done(&self) -> bool {
+        self.is_stopping() || self.detached.get()
     }
 
     /// Tells the pool; if that is gone, this process soon is.
@@ -119,6 +136,7 @@ pub(crate) fn live(birth: Birth, duty: &mut Duty) -> Result<i32> {
         max_len: birth.max_len,
         tx: RefCell::new(tx),
         leaving: Cell::new(false),
+        detached: Cell::new(false),
     };
     let code = serve(
         &worker,
@@ -212,7 +230,7 @@ impl Inbox {
     /// Waits for the next task; false if the worker is to end, or the pool is gone.
     #[inline]
     fn next(&mut self, worker: &Worker, poller: &mut Poller) -> Result<bool> {
-        if worker.is_stopping() {
+        if worker.is_done() {
             return Ok(false);
         }
         match self.rx.look() {
@@ -234,7 +252,7 @@ impl Inbox {
             if **woken || inbox.rx.look()? {
                 return Ok(Some(true));
             }
-            Ok(worker.is_stopping().then_some(false))
+            Ok(worker.is_done().then_some(false))
         };
         let sleep = |(inbox, woken): &mut (&mut Inbox, &mut bool), _| {
             **woken = inbox.sleep()?;

@@ -348,6 +348,92 @@ fn a_worker_that_closes_its_descriptors_is_replaced() {
     assert_eq!(pool.submit_and_wait(b"").unwrap(), b"an answer");
 }
 
+fn a_detached_worker_finishes_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("alone");
+    let pool = Pool::new(1).on_task({
+        let path = path.clone();
+        move |task| {
+            if task.payload() == b"detach" {
+                task.worker().detach();
+                assert!(!task.worker().is_stopping());
+                std::thread::sleep(Duration::from_millis(200));
+                fs::write(&path, "").unwrap();
+            }
+            std::process::id().to_string()
+        }
+    });
+    let pool = pool.start().unwrap();
+    let alone = pool.submit(b"detach").unwrap();
+    let others = pool.submit_many(["", ""]).unwrap();
+    for other in others {
+        assert!(!other.wait().unwrap().is_empty()); // by its successor, meanwhile
+    }
+    assert!(!path.exists());
+    let alone: i32 = String::from_utf8(alone.wait().unwrap())
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(path.exists());
+    until(&pool, |status| status.workers.len() == 1); // it was reaped
+    fs::remove_file(&path).unwrap();
+    // One that is alone when the pool stops is left alone.
+    drop(pool.submit(b"detach").unwrap());
+    until(&pool, |status| status.workers.len() == 2);
+    pool.stop().unwrap();
+    assert!(!path.exists());
+    let left = nix::sys::wait::waitpid(None, None).unwrap().pid().unwrap();
+    assert_ne!(left.as_raw(), alone);
+    assert!(path.exists());
+}
+
+fn a_pool_stopped_at_once_does_not_wait_for_its_grace_period() {
+    for _ in 0..20 {
+        let start = Instant::now();
+        let pool = Pool::new(4).on_task(|_| ()).start().unwrap();
+        pool.stop().unwrap();
+        assert!(start.elapsed() < Duration::from_secs(2)); // it is 3 s
+    }
+}
+
+fn a_panic_in_a_callback_of_the_owner_ends_the_pool() {
+    let pool = Pool::new(1)
+        .on_task(|_| ())
+        .on_start(|_| panic!("in on_start"));
+    let error = pool.start().unwrap_err();
+    assert!(error.to_string().contains("callback"), "{error}");
+}
+
+fn the_log_file_is_reopened_in_every_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, moved) = (dir.path().join("log"), dir.path().join("log.1"));
+    let (child, ()) = ipc_process::fork(((), ()), |()| {
+        let pool = Pool::new(1).log_file(&path).on_task(|task| {
+            println!("{}", String::from_utf8_lossy(task.payload()));
+        });
+        let pool = pool.start().unwrap();
+        pool.submit_and_wait(b"before").unwrap();
+        fs::rename(&path, &moved).unwrap();
+        pool.submit_and_wait(b"still there").unwrap();
+        pool.reopen_log();
+        while !path.exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        pool.submit_and_wait(b"after").unwrap();
+        pool.reload().unwrap();
+        pool.submit_and_wait(b"by a new worker").unwrap();
+        println!("by the owner");
+    })
+    .unwrap();
+    child.join().unwrap();
+    assert_eq!(fs::read_to_string(&moved).unwrap(), "before\nstill there\n");
+    assert_eq!(
+        fs::read_to_string(&path).unwrap(),
+        "after\nby a new worker\nby the owner\n"
+    );
+}
+
 fn with_threads_it_refuses() {
     let thread = std::thread::spawn(|| std::thread::sleep(Duration::from_secs(1)));
     let error = Pool::new(1).on_task(|_| ()).start().unwrap_err();
@@ -368,5 +454,7 @@ ipc_core::cases! {
     a_start_that_fails_is_an_error_with_its_reason, workers_that_die_at_once_are_not_a_busy_loop,
     a_pool_is_scaled_both_ways, a_worker_may_stop_itself_or_the_pool,
     after_so_many_tasks_a_worker_is_replaced, run_stops_by_sigterm_and_reloads_by_sigusr1,
-    a_worker_that_closes_its_descriptors_is_replaced, with_threads_it_refuses,
+    a_worker_that_closes_its_descriptors_is_replaced, a_detached_worker_finishes_alone,
+    a_pool_stopped_at_once_does_not_wait_for_its_grace_period,
+    a_panic_in_a_callback_of_the_owner_ends_the_pool, the_log_file_is_reopened_in_every_process, with_threads_it_refuses,
 }

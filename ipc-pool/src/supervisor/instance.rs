@@ -32,6 +32,8 @@ pub(super) enum Phase {
     Terminated(Instant),
     /// It has got SIGKILL.
     Killed,
+    /// It has left the pool, and is nobody's to end.
+    Detached,
 }
 
 /// So long after the end of its channel a worker has ended, or has not noticed.
@@ -68,7 +70,10 @@ impl Instance {
 
     /// It is to finish the task that it runs, and to end.
     pub(super) fn terminate(&mut self, grace: Duration) {
-        if !matches!(self.phase, Phase::Terminated(_) | Phase::Killed) {
+        if !matches!(
+            self.phase,
+            Phase::Terminated(_) | Phase::Killed | Phase::Detached
+        ) {
             let _ = self.child.signal(libc::SIGTERM);
             self.phase = Phase::Terminated(Instant::now() + grace);
         }

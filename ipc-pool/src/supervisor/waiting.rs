@@ -8,12 +8,10 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ipc_core::{Interest, Wait, poll};
-use ipc_process::Child;
+use ipc_core::{Interest, Ready, Wait, poll};
+use ipc_process::{Child, Signals};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
-use nix::sys::signal::Signal;
-use nix::sys::signalfd::SignalFd;
 
 use crate::Result;
 use crate::desk::Desk;
@@ -30,7 +28,7 @@ const TEMPLATE: u64 = u64::MAX - 3;
 pub(super) struct Waiting {
     epoll: Epoll,
     wake: Arc<EventFd>,
-    signals: Option<SignalFd>,
+    signals: Option<Signals>,
     /// Whether the answers are the supervisor's to take in.
     listening: bool,
     /// How many had been taken in at the last look.
@@ -40,7 +38,7 @@ pub(super) struct Waiting {
 /// Why a sleep has ended.
 #[derive(Debug, Default)]
 pub(super) struct Woken {
-    pub(super) signals: Vec<Signal>,
+    pub(super) signals: Vec<i32>,
     pub(super) template: bool,
 }
 
@@ -69,8 +67,8 @@ impl Waiting {
         self.add(template, EpollFlags::EPOLLIN, TEMPLATE)
     }
 
-    pub(super) fn watch_signals(&mut self, signals: SignalFd) -> Result<()> {
-        self.add(&signals, EpollFlags::EPOLLIN, SIGNALS)?;
+    pub(super) fn watch_signals(&mut self, signals: Signals) -> Result<()> {
+        self.add(signals.fd().0, EpollFlags::EPOLLIN, SIGNALS)?;
         self.signals = Some(signals);
         Ok(())
     }
@@ -130,13 +128,12 @@ impl Waiting {
         !listening
     }
 
-    fn signals(&self) -> Vec<Signal> {
-        let mut signals = Vec::new();
-        while let Some(Ok(Some(info))) = self.signals.as_ref().map(SignalFd::read_signal) {
-            let number = i32::try_from(info.ssi_signo).unwrap_or(0);
-            signals.extend(Signal::try_from(number));
+    fn signals(&mut self) -> Vec<i32> {
+        let mut numbers = Vec::new();
+        while let Some(Ok(signal)) = self.signals.as_mut().map(Signals::try_recv) {
+            numbers.push(signal.number());
         }
-        signals
+        numbers
     }
 
     fn add(&self, fd: impl AsFd, flags: EpollFlags, data: u64) -> Result<()> {
