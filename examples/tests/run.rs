@@ -80,6 +80,25 @@ fn processes() {
         (env!("CARGO_BIN_EXE_process_stdio"), "apple\nfig\npear"),
         (env!("CARGO_BIN_EXE_process_async"), "child 2 is done"),
         (env!("CARGO_BIN_EXE_process_wait"), "worker 2, process"),
+        (
+            env!("CARGO_BIN_EXE_process_queue"),
+            "the parent pops nothing",
+        ),
+    ] {
+        let printed = run(program, &[]);
+        assert!(printed.contains(says), "{program}: {printed}");
+    }
+}
+
+#[test]
+fn pools() {
+    for (program, says) in [
+        (env!("CARGO_BIN_EXE_pool_restarts"), "worker 1: signal: 9"),
+        (env!("CARGO_BIN_EXE_pool_graceful"), "none is half done"),
+        (env!("CARGO_BIN_EXE_pool_tasks"), "9592 primes below 100000"),
+        (env!("CARGO_BIN_EXE_pool_retries"), "poison: quarantined"),
+        (env!("CARGO_BIN_EXE_pool_listen"), ": afar"),
+        (env!("CARGO_BIN_EXE_pool_service"), "worker 1 stops"),
     ] {
         let printed = run(program, &[]);
         assert!(printed.contains(says), "{program}: {printed}");

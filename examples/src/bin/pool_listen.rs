@@ -1,0 +1,47 @@
+//! Workers that take their messages from a TCP port: `new Process\Pool(2, SWOOLE_IPC_SOCKET)`,
+//! `$pool->listen('127.0.0.1', 8089)`.
+
+use std::error::Error;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use ipc_pool::Pool;
+use ipc_socket::{Address, Error as IpcError, Receiver, Sender};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let listener = ipc_socket::listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let Address::Tcp(address) = *listener.address() else {
+        return Err("no TCP".into());
+    };
+
+    let pool = Pool::new(2)
+        .on_worker_start(move |worker| {
+            while !worker.is_stopping() {
+                match listener.accept_timeout(Duration::from_millis(100)) {
+                    Ok(mut client) => {
+                        let message = String::from_utf8_lossy(client.recv()?).into_owned();
+                        println!("worker {}: {message}", worker.id());
+                        client.send(message.to_uppercase().as_bytes())?;
+                    }
+                    Err(IpcError::TimedOut) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        })
+        .start()?;
+
+    // A client in any language. PHP: `fwrite($fp, pack('N', strlen($msg)) . $msg)`.
+    for message in ["hello", "from", "afar"] {
+        let mut client = TcpStream::connect(address)?;
+        let mut frame = u32::try_from(message.len())?.to_be_bytes().to_vec();
+        frame.extend_from_slice(message.as_bytes());
+        client.write_all(&frame)?;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer)?;
+        assert_eq!(answer[4..], message.to_uppercase());
+    }
+    pool.stop()?;
+    Ok(())
+}
