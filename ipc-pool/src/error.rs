@@ -1,6 +1,5 @@
 //! What can go wrong with a pool.
 
-use std::time::Duration;
 use std::{error, fmt, io};
 
 /// The result of every operation on a pool.
@@ -49,13 +48,6 @@ pub enum Error {
         /// What the last of them said.
         reason: Box<str>,
     },
-    /// The workers do not end, or do not start, within the time that they were given.
-    Unresponsive {
-        /// What was waited for.
-        what: &'static str,
-        /// How long.
-        after: Duration,
-    },
     /// A process could not be made or watched.
     Process(ipc_process::Error),
     /// A channel to a worker failed.
@@ -70,7 +62,7 @@ impl Error {
                 io::ErrorKind::Other
             }
             Error::TooLarge { .. } | Error::UnknownWorker { .. } => io::ErrorKind::InvalidInput,
-            Error::TimedOut | Error::Unresponsive { .. } => io::ErrorKind::TimedOut,
+            Error::TimedOut => io::ErrorKind::TimedOut,
             Error::WouldBlock => io::ErrorKind::WouldBlock,
             Error::Stopped => io::ErrorKind::BrokenPipe,
             Error::Process(error) => error.kind(),
@@ -102,7 +94,6 @@ impl fmt::Display for Error {
             Error::WouldBlock => f.write_str("it cannot be done without waiting"),
             Error::Stopped => f.write_str("the pool is stopped"),
             Error::Start { reason } => write!(f, "no worker could start: {reason}"),
-            Error::Unresponsive { what, after } => write!(f, "no {what} after {after:?}"),
             Error::Process(error) => error.fmt(f),
             Error::Channel(error) => error.fmt(f),
         }

@@ -2,6 +2,8 @@
 //! the answers in while nobody waits for them.
 
 mod instance;
+mod making;
+mod reload;
 mod waiting;
 
 use std::os::unix::process::ExitStatusExt;
@@ -11,7 +13,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use ipc_core::Wait;
 use ipc_process::{LogFile, Signals};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::SigSet;
@@ -21,8 +22,8 @@ use crate::desk::Desk;
 use crate::duty::Duty;
 use crate::events::{Exit, Hooks, log};
 use crate::handle::{Control, Handle, Order};
-use crate::link::{self, Ends, Link};
-use crate::restarts::{Next, Restarts};
+use crate::link::{Ends, Link};
+use crate::restarts::Restarts;
 use crate::status::WorkerStatus;
 use crate::template::{Maker, Spawn, Terms};
 use crate::wire::Kind;
@@ -30,8 +31,6 @@ use crate::{Error, Result};
 use instance::{Instance, Phase};
 use waiting::Waiting;
 
-/// How long the template may take to make a worker.
-const MAKING: Duration = Duration::from_secs(5);
 /// A worker without tasks has proved itself when it has lived so long.
 const PROVEN: Duration = Duration::from_secs(1);
 
@@ -207,66 +206,9 @@ impl Supervisor {
         self.press();
     }
 
-    fn make_maker(&mut self) -> Result<()> {
-        if let Some(spawn) = self.spawn.take() {
-            self.maker = Some(spawn()?);
-        }
-        let Some(maker) = &mut self.maker else {
-            return Err(Error::Stopped);
-        };
-        self.waiting.watch_template(maker)?;
-        let heir = maker.template(Wait::from(MAKING))?;
-        self.waiting.watch_template(&heir)?;
-        self.heir = Some(heir);
-        Ok(())
-    }
-
     fn is_over(&self) -> bool {
         let mut watched = self.instances.iter();
         (self.stopping || self.failure.is_some()) && watched.all(|one| one.phase == Phase::Detached)
-    }
-
-    /// Makes an instance of a worker.
-    fn begin(&mut self, worker: usize) {
-        self.due[worker] = None;
-        let begun = self.try_begin(worker);
-        if let Err(error) = begun {
-            log(&format!("worker {worker} cannot be made: {error}"));
-            if !self.started && self.instances.is_empty() {
-                self.fail(error.to_string());
-            } else {
-                self.mourn(worker, false);
-            }
-        }
-    }
-
-    fn try_begin(&mut self, worker: usize) -> Result<()> {
-        let (link, ends) = match self.spare.take() {
-            Some(spare) => spare,
-            None => link::link(self.terms.transport, self.terms.max_len)?,
-        };
-        let max_tasks = self.max_tasks - self.random() % (self.max_tasks / 8).max(1);
-        let child = self.make(|maker, wait| maker.worker(worker, max_tasks, &ends, wait))?;
-        drop(ends); // the last copies here: the end of the worker is the end of its channel
-        let seat = self.desk.seat(worker, link)?;
-        self.waiting.watch(&child, seat)?;
-        self.instances.push(Instance::new(worker, seat, child));
-        self.spare = link::link(self.terms.transport, self.terms.max_len).ok();
-        Ok(())
-    }
-
-    /// Has something made by the template, or by its heir if it is dead.
-    fn make<T>(&mut self, order: impl Fn(&mut Maker, Wait) -> Result<T>) -> Result<T> {
-        let Some(maker) = &mut self.maker else {
-            return Err(Error::Stopped);
-        };
-        match order(maker, Wait::from(MAKING)) {
-            Err(error) if self.heir.is_some() && maker.is_lost(&error) => {
-                self.template_is_gone();
-                self.make(order)
-            }
-            made => made,
-        }
     }
 
     /// Buries the instances that have ended.
@@ -323,36 +265,6 @@ impl Supervisor {
     fn is_served(&self, worker: usize) -> bool {
         let mut instances = self.instances.iter();
         instances.any(|one| one.worker == worker && one.is_serving())
-    }
-
-    /// Decides when a dead worker is replaced.
-    fn mourn(&mut self, worker: usize, proved: bool) {
-        let (now, random) = (Instant::now(), self.random());
-        self.restarted += 1;
-        match self.restarts.died(worker, proved, now, random) {
-            Next::Now => self.begin(worker),
-            Next::At(then) => {
-                if self.restarts.is_open(now) {
-                    log(&format!(
-                        "too many workers die: none is replaced for {:?}, the queue is kept",
-                        then - now
-                    ));
-                }
-                self.due[worker] = Some(then);
-            }
-        }
-    }
-
-    fn start_what_is_due(&mut self) {
-        if self.stopping {
-            return;
-        }
-        let now = Instant::now();
-        for worker in 0..self.wanted {
-            if self.due[worker].is_some_and(|then| then <= now) {
-                self.begin(worker);
-            }
-        }
     }
 
     /// What the workers said.
@@ -451,95 +363,6 @@ impl Supervisor {
         self.due.fill(None);
     }
 
-    fn scale(&mut self, workers: usize) {
-        if self.stopping {
-            return;
-        }
-        let before = self.wanted;
-        self.wanted = workers;
-        self.due.resize(workers.max(1), None);
-        self.desk.lock().book.set_workers(workers);
-        let deadline = Instant::now() + self.grace;
-        for instance in &mut self.instances {
-            if instance.worker >= workers {
-                self.desk.shut(instance.seat);
-                instance.drain(deadline);
-            }
-        }
-        for worker in before..workers {
-            if !self.is_served(worker) {
-                self.begin(worker);
-            }
-        }
-    }
-
-    /// One that is asked for during another is a part of it.
-    fn begin_reload(&mut self) {
-        if self.reload.is_some() || self.stopping {
-            return;
-        }
-        self.restarts.forget();
-        for due in &mut self.due {
-            *due = due.map(|_| Instant::now()); // the circuit is closed again
-        }
-        if self.wanted == 0 {
-            return self.end_reload(None);
-        }
-        self.reload_worker(0);
-    }
-
-    /// Starts the new instance of a worker.
-    fn reload_worker(&mut self, worker: usize) {
-        self.reload = Some(worker);
-        self.due[worker] = None;
-        if let Err(error) = self.try_begin(worker) {
-            self.end_reload(Some(error.to_string()));
-        } else if let Some(new) = self.instances.last_mut() {
-            new.is_new = true;
-        }
-    }
-
-    /// When the new instance is ready the old one is to end, and the next worker's turn comes.
-    fn go_on_with_reload(&mut self) {
-        while let Some(worker) = self.reload {
-            let new = self
-                .instances
-                .iter()
-                .find(|one| one.worker == worker && one.is_new);
-            if !new.is_some_and(|new| new.is_ready) {
-                return;
-            }
-            for old in &mut self.instances {
-                if old.worker == worker && !old.is_new {
-                    self.desk.shut(old.seat);
-                    old.terminate(self.grace);
-                }
-                old.is_new &= old.worker != worker;
-            }
-            self.reload = None;
-            if worker + 1 < self.wanted {
-                self.reload_worker(worker + 1);
-            } else {
-                self.reload = Some(worker);
-                self.end_reload(None);
-            }
-        }
-    }
-
-    fn end_reload(&mut self, failure: Option<String>) {
-        if let Some(reason) = failure.as_ref().filter(|_| self.reload.is_some()) {
-            log(&format!("the reload ended early: {reason}"));
-        }
-        self.reload = None;
-        for instance in &mut self.instances {
-            instance.is_new = false;
-        }
-        self.control.tell(|news| {
-            news.reloads += 1;
-            news.reload_failure = failure;
-        });
-    }
-
     /// Sends the signals whose time has come.
     fn press(&mut self) {
         for instance in &mut self.instances {
@@ -557,31 +380,6 @@ impl Supervisor {
     fn fail(&mut self, reason: String) {
         self.failure = Some(reason);
         self.desk.close();
-    }
-
-    /// A template, or its heir, is dead: the other one goes on, and has a new heir.
-    fn template_is_gone(&mut self) {
-        for maker in [&mut self.maker, &mut self.heir] {
-            if maker.as_mut().is_some_and(Maker::is_dead) {
-                *maker = None;
-            }
-        }
-        self.maker = self.maker.take().or_else(|| self.heir.take());
-        if self.maker.is_none() {
-            self.fail("the template process and its heir are dead".into());
-            return self.stop();
-        }
-        if self.heir.is_none() && !self.stopping {
-            let heir = self.make(Maker::template);
-            let watched = heir.and_then(|heir| {
-                self.waiting.watch_template(&heir)?;
-                Ok(heir)
-            });
-            match watched {
-                Ok(heir) => self.heir = Some(heir),
-                Err(error) => log(&format!("no second template could be made: {error}")),
-            }
-        }
     }
 
     /// Says how things are.

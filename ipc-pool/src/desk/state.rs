@@ -1,0 +1,142 @@
+//! What is on the desk: the book and the channels.
+
+use std::sync::Arc;
+
+use ipc_core::Wait;
+use nix::sys::eventfd::EventFd;
+
+use crate::book::{Answer, Book};
+use crate::link::Link;
+use crate::wire::{self, Kind};
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) book: Book,
+    /// By seat.
+    pub(crate) links: Vec<Option<Link>>,
+    /// What workers said to the pool itself, by seat.
+    pub(crate) notices: Vec<(usize, Kind, String)>,
+    /// Wakes the one who heeds them.
+    pub(super) supervisor: Arc<EventFd>,
+    /// Whether no more is taken in.
+    pub(crate) closed: bool,
+    /// Whether no worker will ever answer.
+    pub(crate) ended: bool,
+    pub(super) followers: usize,
+    pub(super) leading: bool,
+    /// Answers taken in so far.
+    pub(crate) taken: u64,
+}
+
+impl State {
+    /// Gives waiting tasks to workers with room.
+    #[inline]
+    pub(crate) fn dispatch(&mut self) {
+        let links = &mut self.links;
+        self.book.dispatch(|seat, lease, payload| {
+            let Some(link) = &mut links[seat] else {
+                return false;
+            };
+            let sent = link.tx.send(Kind::Task, lease, payload, Wait::Never);
+            // One that is gone takes nothing: what it had comes back when it is reaped.
+            sent.is_ok()
+        });
+    }
+
+    /// Takes in all answers that are there, and gives out more tasks; true if there were any.
+    #[inline]
+    pub(crate) fn take_in(&mut self) -> bool {
+        let before = self.taken;
+        for seat in 0..self.links.len() {
+            self.take_in_of(seat);
+        }
+        if self.taken == before {
+            return false;
+        }
+        if self.book.depth() > 0 {
+            self.dispatch();
+        }
+        true
+    }
+
+    #[inline]
+    pub(super) fn take_in_of(&mut self, seat: usize) {
+        while let Some(link) = &mut self.links[seat] {
+            if link.broken {
+                break;
+            }
+            match link.rx.look() {
+                Ok(true) => self.enter(seat),
+                Ok(false) => break,
+                Err(error) => self.broken(seat, &error.to_string()),
+            }
+        }
+    }
+
+    /// Before a sleep on the ears: true if an answer is there already.
+    pub(crate) fn arm(&mut self) -> bool {
+        let mut links = self.links.iter_mut().flatten();
+        links.any(|link| !link.broken && link.rx.arm().unwrap_or(false))
+    }
+
+    /// Whether somebody waits for answers, and so takes them in.
+    pub(crate) fn is_attended(&self) -> bool {
+        self.leading || self.followers > 0
+    }
+
+    /// Takes in what has woken a sleeper.
+    pub(super) fn woken(&mut self, seat: usize) {
+        let Some(Some(link)) = self.links.get_mut(seat) else {
+            return;
+        };
+        match link.rx.woken() {
+            Ok(true) => {
+                self.enter(seat);
+                self.take_in_of(seat);
+            }
+            Ok(false) => {}
+            Err(error) => self.broken(seat, &error.to_string()),
+        }
+        if self.book.depth() > 0 {
+            self.dispatch();
+        }
+    }
+
+    /// Hears no more of a worker, whose supervisor is to end it.
+    #[cold]
+    fn broken(&mut self, seat: usize, reason: &str) {
+        if let Some(link) = &mut self.links[seat] {
+            link.broken = true;
+            self.notices.push((seat, Kind::Broken, reason.into()));
+            let _ = self.supervisor.write(1);
+        }
+    }
+
+    /// Enters the record at hand.
+    #[inline]
+    fn enter(&mut self, seat: usize) {
+        self.taken += 1;
+        let Some(link) = &self.links[seat] else {
+            return;
+        };
+        let (kind, lease, body) = match wire::read(link.rx.message()) {
+            Ok(record) => record,
+            Err(error) => return self.broken(seat, &error.to_string()),
+        };
+        match kind {
+            Kind::Done => {
+                let answer = Answer::Done(body.to_vec());
+                self.book.settle(seat, lease, answer);
+            }
+            Kind::Failed => {
+                let answer = Answer::Failed(String::from_utf8_lossy(body).into_owned());
+                self.book.settle(seat, lease, answer);
+            }
+            kind => {
+                let text = String::from_utf8_lossy(body).into_owned();
+                self.notices.push((seat, kind, text));
+                let _ = self.supervisor.write(1);
+            }
+        }
+    }
+}
