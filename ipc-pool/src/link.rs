@@ -47,7 +47,7 @@ pub(crate) fn link(transport: Transport, max_len: usize) -> Result<(Link, Ends)>
     let len = max_len + HEADER;
     let (tx, rx, (mut fds, state)) = match transport {
         Transport::Shm => {
-            let options = ShmOptions::new().max_len(len);
+            let options = ShmOptions::new().capacity(0).max_len(len);
             let (tasks, answers) = (options.channel()?, options.channel()?);
             let parts = (tasks.1, answers.0).into_parts()?;
             (Tx::Shm(tasks.0), Rx::Shm(answers.1), parts)
