@@ -15,6 +15,8 @@ mod supervisor;
 mod sys;
 mod template;
 mod ticket;
+#[cfg(feature = "serde")]
+mod typed;
 mod wire;
 mod worker;
 
@@ -24,10 +26,14 @@ pub use error::{Error, Result};
 pub use events::Exit;
 pub use handle::Handle;
 pub use ipc_core::Wait;
+#[cfg(feature = "serde")]
+pub use ipc_core::{Codec, Postcard};
 pub use pool::Pool;
 pub use status::{Status, WorkerStatus};
 pub use template::Template;
 pub use ticket::Ticket;
+#[cfg(feature = "serde")]
+pub use typed::{Typed, TypedTicket};
 pub use worker::{Task, Worker};
 
 /// What carries tasks and answers.
