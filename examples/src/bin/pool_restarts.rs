@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let second = process_of(&pool, 1, first);
     println!("worker 1 was process {first} and is process {second}");
 
-    // Worker 0 ends as soon as it has started. It is replaced ever later, and not a thousand times a second.
+    // Worker 0 ends as soon as it has started: it is replaced, but later each time.
     thread::sleep(Duration::from_secs(1));
     pool.stop()?;
     let exits: Vec<usize> = exits.iter().collect();
@@ -45,11 +45,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn process_of(pool: &Handle, worker: usize, old: u32) -> u32 {
     loop {
         let workers = pool.status().workers;
-        let mut ready = workers
+        let mut found = workers
             .iter()
-            .filter(|one| one.id == worker && one.is_ready);
-        match ready.find(|one| one.pid != old) {
-            Some(found) => return found.pid,
+            .filter(|one| one.id == worker && one.pid != old);
+        match found.find(|one| one.is_ready) {
+            Some(one) => return one.pid,
             None => thread::sleep(Duration::from_millis(1)),
         }
     }

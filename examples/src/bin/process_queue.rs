@@ -3,9 +3,7 @@
 
 use std::error::Error;
 
-use ipc_msgqueue::{
-    Error as IpcError, Key, Kind, Queue, QueueDuplex, Receiver, Selection, Sender, Wait,
-};
+use ipc_msgqueue::{Error as IpcError, Key, Kind, Queue, QueueDuplex, Receiver, Selection, Sender};
 
 const PARENT: Kind = Kind::of::<1>();
 
@@ -37,9 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             queue.send(format!("child {number} did {task}").as_bytes())
         })?;
         let task = format!("task {number}");
-        parent
-            .sender()
-            .send_kind(task.as_bytes(), name, Wait::Forever)?;
+        queue.sender(name)?.send(task.as_bytes())?;
         children.push(child);
     }
     let mut heard = Vec::new();
