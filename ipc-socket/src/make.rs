@@ -85,7 +85,7 @@ impl SocketOptions {
         Ok(match (self.fds, peer) {
             (Some(max), _) => socket.taking_fds(max, 0),
             (None, Peer::Stranger) => socket.taking_fds(0, 0),
-            (None, Peer::Own) => socket,
+            (None, Peer::Own) => socket.barring_fds(),
         })
     }
 

@@ -92,8 +92,8 @@ impl SocketOptions {
     /// receiving is [`Malformed`](crate::Error::Malformed). So it is if this process has no room for them.
     ///
     /// None by default. Between the ends of a [`pair`](SocketOptions::pair) or a
-    /// [`channel`](SocketOptions::channel), which trust each other, the kernel then closes what
-    /// comes, unnoticed; to notice costs 90 ns a receive. TCP carries none.
+    /// [`channel`](SocketOptions::channel), none can then be sent: from Linux 6.16 the kernel bars them
+    /// (`SO_PASSRIGHTS`), before it closes what other programs send there, unnoticed. TCP carries none.
     pub fn fds(mut self, max: usize) -> Self {
         self.fds = Some(max);
         self

@@ -110,6 +110,13 @@ impl Ready for SocketReceiver {
         }
     }
 
+    fn is_drained(&self) -> bool {
+        match &self.inner {
+            Half::Stream(half) => half.is_drained(),
+            Half::Packet(_) => false,
+        }
+    }
+
     fn deadline(&self) -> Option<Instant> {
         match &self.inner {
             Half::Stream(half) => half.deadline(),

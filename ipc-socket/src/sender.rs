@@ -37,11 +37,16 @@ impl SocketSender {
     ///
     /// # Errors
     ///
-    /// As [`send_wait`](Sender::send_wait); [`Os`](crate::Error::Os) for more than 16, over TCP, and
-    /// if too many of this user's are under way (`ETOOMANYREFS`).
+    /// As [`send_wait`](Sender::send_wait); [`Os`](crate::Error::Os) for more than 16, over TCP, between
+    /// the ends of a pair that was made without the option [`fds`](crate::SocketOptions::fds), and if
+    /// too many of this user's are under way (`ETOOMANYREFS`).
     pub fn send_fds(&mut self, msg: &[u8], fds: &[BorrowedFd<'_>], wait: Wait) -> Result<()> {
         let refusal = match (self.kind(), fds.len()) {
-            (Kind::Tcp, 1..) => Some("TCP carries no descriptors"),
+            (_, 0) => None,
+            (Kind::Tcp, _) => Some("TCP carries no descriptors"),
+            _ if self.inner.socket().is_without_fds() => {
+                Some("the ends of this pair take no descriptors without the option `fds`")
+            }
             (_, ..=MOST) => None,
             _ => Some("a message takes at most 16 descriptors with it"),
         };

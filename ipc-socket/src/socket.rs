@@ -17,6 +17,8 @@ use crate::{Address, Error, Kind, Result, Wait, sys};
 enum Arriving {
     /// The kernel closes them, and the call that tells would cost 90 ns more: the peer is one's own.
     Unnoticed,
+    /// The kernel lets nobody send any.
+    Barred,
     /// The kernel closes them, and the peer is dropped.
     Refused,
     Kept(Arc<Incoming>),
@@ -58,6 +60,15 @@ impl Socket {
         }
     }
 
+    /// The same, with descriptors barred where the kernel does that.
+    pub(crate) fn barring_fds(self) -> Self {
+        let arriving = match self.kind {
+            Kind::Unix | Kind::Seqpacket if sys::fds::bar(&self.fd).is_ok() => Arriving::Barred,
+            _ => Arriving::Unnoticed,
+        };
+        Socket { arriving, ..self }
+    }
+
     /// The same, with descriptors taken, up to `max` a message; `unread` bytes have been read. TCP
     /// carries none.
     pub(crate) fn taking_fds(self, max: usize, unread: u64) -> Self {
@@ -85,7 +96,7 @@ impl Socket {
                 sys::adopt(&fd, found).map_err(|error| Error::os("fcntl", &*object, error))?;
                 let socket = Socket::new(fd, found, &object);
                 Ok(match arriving.checked_sub(1) {
-                    None => (socket, rest),
+                    None => (socket.barring_fds(), rest),
                     Some(max) => (socket.taking_fds(max, unread), rest),
                 })
             }
@@ -98,7 +109,7 @@ impl Socket {
     pub(crate) fn state(&self, unread: u64) -> Writer {
         let mut state = Writer::new();
         let arriving = match &self.arriving {
-            Arriving::Unnoticed => 0,
+            Arriving::Unnoticed | Arriving::Barred => 0,
             Arriving::Refused => 1,
             Arriving::Kept(incoming) => 1 + incoming.max,
         };
@@ -127,7 +138,7 @@ impl Socket {
     /// wanted is dropped: `InvalidData` says why.
     #[inline]
     pub(crate) fn receive(&self, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
-        if let Arriving::Unnoticed = self.arriving {
+        if let Arriving::Unnoticed | Arriving::Barred = self.arriving {
             return past_reset(|| sys::recv(&self.fd, buf, self.kind, mode));
         }
         if let Some(reason) = self.dropped.get() {
@@ -198,8 +209,13 @@ impl Socket {
     pub(crate) fn incoming(&self) -> Option<&Arc<Incoming>> {
         match &self.arriving {
             Arriving::Kept(incoming) => Some(incoming),
-            Arriving::Unnoticed | Arriving::Refused => None,
+            Arriving::Unnoticed | Arriving::Barred | Arriving::Refused => None,
         }
+    }
+
+    /// Whether this is an end of a pair that takes no descriptors: nor does the other.
+    pub(crate) fn is_without_fds(&self) -> bool {
+        matches!(self.arriving, Arriving::Unnoticed | Arriving::Barred)
     }
 
     /// Ends the sending direction.  shutdown(2)
@@ -250,6 +266,12 @@ impl Source for Socket {
     #[inline]
     fn read(&self, buf: &mut [u8], mode: Mode) -> io::Result<usize> {
         self.receive(buf, mode)
+    }
+
+    /// A unix socket's read ends early at descriptors, but here they cannot come, or end the stream;
+    /// and at `MSG_OOB`, by which a stranger has his own frames noticed late, with what comes next.
+    fn short_read_drains(&self) -> bool {
+        self.kind == Kind::Unix && matches!(self.arriving, Arriving::Barred | Arriving::Refused)
     }
 
     fn object(&self) -> Box<str> {

@@ -1,15 +1,29 @@
-//! A listener driven by tokio.
+//! Under tokio: a listener, and receivers of what comes in parts.
 
+use std::fs::File;
+use std::io::{IoSlice, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixStream;
 use std::process;
 use std::time::Duration;
 
+use ipc_core::conformance::cancel::a_receive_dropped_after_every_byte;
 use ipc_socket::{
-    Address, Async, Error, Interest, Kind, Listener, Receiver, Result, SocketDuplex, SocketOptions,
+    Address, Async, Error, Interest, Kind, Listener, Receiver, Result, Sender, SocketDuplex,
+    SocketOptions, SocketReceiver, Wait,
 };
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessage, MsgFlags, send, sendmsg};
 use tokio::runtime::Builder;
 use tokio::time::{sleep, timeout};
 
 const SOON: Duration = Duration::from_millis(20);
+/// Two frames.
+const A: &[u8] = b"\0\0\0\x01a";
+const B: &[u8] = b"\0\0\0\x01b";
+/// A hang is a failure.
+const WATCHDOG: Duration = Duration::from_secs(10);
 
 fn name() -> Address {
     Address::Abstract(format!("ipc-socket-{}", process::id()).into_bytes())
@@ -100,7 +114,94 @@ fn a_stalled_header_is_given_up() {
     });
 }
 
+/// Receives two frames, of whose arrival the reactor has told before the first was read. Once that
+/// is `received`, something may happen.
+async fn both_are_received(rx: SocketReceiver, send: impl FnOnce(), received: impl FnOnce()) {
+    let mut rx = Async::new(rx).unwrap();
+    timeout(SOON, rx.recv()).await.unwrap_err();
+    send();
+    sleep(SOON).await;
+    assert_eq!(rx.recv().await.unwrap(), b"a");
+    received();
+    let more = timeout(WATCHDOG, rx.recv()).await;
+    assert_eq!(more.expect("it hangs").unwrap(), b"b");
+}
+
+/// A read ends behind descriptors, and short: what came after them is noticed all the same.
+fn descriptors_hide_nothing_behind_them() {
+    run(async {
+        let (mut tx, rx) = SocketOptions::new().fds(1).channel().unwrap();
+        let null = File::open("/dev/null").unwrap();
+        let send = || {
+            tx.send_fds(b"a", &[null.as_fd()], Wait::Never).unwrap();
+            tx.try_send(b"b").unwrap();
+        };
+        both_are_received(rx, send, || {}).await;
+    });
+}
+
+/// Nor do those that nobody asked for: another program was given an end of a pair.
+fn nor_do_descriptors_that_nobody_takes() {
+    run(async {
+        let (tx, rx) = ipc_socket::channel().unwrap();
+        let null = File::open("/dev/null").unwrap();
+        let fds = [null.as_raw_fd()];
+        let say = |frame: &[u8], fds: &[ControlMessage<'_>]| {
+            let (raw, frame) = (tx.as_fd().as_raw_fd(), [IoSlice::new(frame)]);
+            sendmsg::<()>(raw, &frame, fds, MsgFlags::empty(), None)
+        };
+        let send = || {
+            let sent = match say(A, &[ControlMessage::ScmRights(&fds)]) {
+                Err(Errno::EPERM) => say(A, &[]), // they are barred
+                sent => sent,
+            };
+            sent.and_then(|_| say(B, &[])).unwrap();
+        };
+        both_are_received(rx, send, || {}).await;
+    });
+}
+
+/// A stranger's out-of-band bytes end a read, and no flag tells: what he sent behind them is noticed
+/// with what he sends next, and with his end.
+fn out_of_band_bytes_delay_their_own_sender_alone() {
+    for ends in [true, false] {
+        run(async {
+            let (stranger, ours) = UnixStream::pair().unwrap();
+            let say = |bytes, flags| send(stranger.as_raw_fd(), bytes, flags).unwrap();
+            let say_all = || {
+                say(A, MsgFlags::empty());
+                say(b"!", MsgFlags::MSG_OOB);
+                say(B, MsgFlags::empty());
+            };
+            let go_on = || {
+                if ends {
+                    stranger.shutdown(Shutdown::Both).unwrap();
+                } else {
+                    say(A, MsgFlags::empty());
+                }
+            };
+            let rx = SocketOptions::new().receiver(ours).unwrap();
+            both_are_received(rx, say_all, go_on).await;
+        });
+    }
+}
+
+fn a_receive_may_be_dropped_after_every_byte() {
+    let (ours, mut unix) = UnixStream::pair().unwrap();
+    let rx = SocketOptions::new().receiver(ours).unwrap();
+    a_receive_dropped_after_every_byte(rx, |bytes| unix.write_all(bytes).unwrap());
+    for kind in [Kind::Unix, Kind::Tcp] {
+        let (tx, rx) = SocketOptions::new().kind(kind).channel().unwrap();
+        let mut raw = File::from(tx.as_fd().try_clone_to_owned().unwrap());
+        a_receive_dropped_after_every_byte(rx, |bytes| raw.write_all(bytes).unwrap());
+    }
+}
+
 ipc_core::cases! {
+    descriptors_hide_nothing_behind_them,
+    nor_do_descriptors_that_nobody_takes,
+    out_of_band_bytes_delay_their_own_sender_alone,
+    a_receive_may_be_dropped_after_every_byte,
     a_stalled_header_is_given_up,
     connections_are_accepted_as_they_come,
     a_cancelled_accept_loses_no_connection,

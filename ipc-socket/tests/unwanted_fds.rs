@@ -8,7 +8,11 @@ use std::path::PathBuf;
 use std::process;
 use std::time::Duration;
 
-use ipc_socket::{Error, Inherit, Kind, Receiver, Sender, SocketDuplex, SocketOptions, Wait};
+use ipc_socket::{
+    Error, Inherit, Kind, Receiver, Sender, SocketDuplex, SocketOptions, SocketReceiver,
+    SocketSender, Wait,
+};
+use nix::errno::Errno;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
@@ -21,11 +25,14 @@ fn descriptors() -> usize {
 
 /// A peer that says what it wants: `bytes` in one call, and copies of `fd` with the first.
 fn say(peer: &impl AsRawFd, bytes: &[u8], fds: &[RawFd]) {
+    assert_eq!(try_to_say(peer, bytes, fds), Ok(bytes.len()));
+}
+
+fn try_to_say(peer: &impl AsRawFd, bytes: &[u8], fds: &[RawFd]) -> nix::Result<usize> {
     let control = [ControlMessage::ScmRights(fds)];
     let control = if fds.is_empty() { &[][..] } else { &control };
     let bufs = [IoSlice::new(bytes)];
-    let sent = sendmsg::<()>(peer.as_raw_fd(), &bufs, control, MsgFlags::empty(), None);
-    assert_eq!(sent.unwrap(), bytes.len());
+    sendmsg::<()>(peer.as_raw_fd(), &bufs, control, MsgFlags::empty(), None)
 }
 
 fn path() -> PathBuf {
@@ -96,16 +103,46 @@ fn some_in_mid_message_are_closed_and_the_peer_dropped() {
     assert_eq!(descriptors(), before);
 }
 
-/// A pair's own end that does not ask for them gets none, and no harm.
-fn those_nobody_asked_for_are_closed() {
+/// The ends of a pair that does not ask for them send none, and have been told why.
+fn a_pair_that_takes_none_sends_none() {
     for kind in UNIX {
         let (mut tx, mut rx) = SocketOptions::new().kind(kind).channel().unwrap();
+        let null = File::open("/dev/null").unwrap();
+        for _ in 0..2 {
+            let refused = tx.send_fds(b"no", &[null.as_fd()], Wait::Forever);
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains("`fds`"), "{kind}: {error}");
+            tx.send_fds(b"none", &[], Wait::Forever).unwrap();
+            assert_eq!(rx.recv().unwrap(), b"none");
+            let (fds, state) = tx.into_parts().unwrap(); // as it says after it was handed over
+            tx = SocketSender::from_parts(fds, &state).unwrap();
+        }
+    }
+}
+
+/// Another program that was given such an end sends none either: from Linux 6.16 the kernel bars
+/// them, wherever the other end has gone; else it closes them.
+fn a_pair_that_takes_none_gets_none() {
+    for (kind, handed_over) in [
+        (UNIX[0], false),
+        (UNIX[0], true),
+        (UNIX[1], false),
+        (UNIX[1], true),
+    ] {
+        let (tx, mut rx) = SocketOptions::new().kind(kind).channel().unwrap();
+        if handed_over {
+            let (fds, state) = rx.into_parts().unwrap();
+            rx = SocketReceiver::from_parts(fds, &state).unwrap();
+        }
         let (file, held) = witness();
-        tx.send_fds(b"hello", &[file.as_fd()], Wait::Forever)
-            .unwrap();
+        match try_to_say(&tx.as_fd(), b"\0\0\0\x01a", &[file.as_raw_fd()]) {
+            Err(Errno::EPERM) => assert!(matches!(rx.try_recv(), Err(Error::WouldBlock))),
+            sent => {
+                sent.unwrap();
+                assert_eq!(rx.recv().unwrap(), b"a");
+            }
+        }
         drop(file);
-        assert!(is_held(&held));
-        assert_eq!(rx.recv().unwrap(), b"hello");
         assert!(!is_held(&held), "{kind}: not by the kernel either");
         assert!(rx.take_fds().is_empty());
     }
@@ -195,7 +232,8 @@ fn without_room_they_are_closed() {
 ipc_core::cases! {
     too_many_are_closed_and_the_peer_dropped,
     some_in_mid_message_are_closed_and_the_peer_dropped,
-    those_nobody_asked_for_are_closed,
+    a_pair_that_takes_none_sends_none,
+    a_pair_that_takes_none_gets_none,
     a_stranger_that_sends_some_unasked_is_dropped,
     a_sender_that_waits_notices_such_a_stranger,
     without_room_they_are_closed,

@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use ipc_core::stream::Mode;
+use nix::errno::Errno;
 use nix::sys::socket::{self, ControlMessage, MsgFlags, UnixAddr};
 
 use super::transfer::{flags, whole_length};
@@ -14,6 +15,24 @@ use crate::fds::MOST;
 
 /// Room for a control message of descriptors, aligned as its header wants.
 type Control = [u64; 2 + MOST / 2];
+
+/// Lets nobody send descriptors to this socket: who tries is told `EPERM`. Linux 6.16
+pub(crate) fn bar(fd: &OwnedFd) -> io::Result<()> {
+    const SO_PASSRIGHTS: libc::c_int = 83; // asm-generic/socket.h; libc has it for sparc alone
+    const SIZE: libc::socklen_t = 4;
+    let no: libc::c_int = 0;
+    // SAFETY: the option's value is an `int`, which lives through the call.
+    let done = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PASSRIGHTS,
+            (&raw const no).cast(),
+            SIZE,
+        )
+    };
+    Errno::result(done).map(drop).map_err(io::Error::from)
+}
 
 /// What was received.
 pub(crate) struct Received {
