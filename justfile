@@ -105,3 +105,8 @@ prove-peers seconds="2":
 # A pool's manager killed with SIGKILL, so many times with each of four kinds of worker: how long until nobody is left.
 prove-orphans trials="1000":
     TRIALS={{trials}} IPC_TEST_SECONDS=3600 cargo test --release -p ipc-pool --test template -- --nocapture nobody
+
+# A pool's tasks under so many kills that landed while one ran, reloads, and stops at random: none lost, none twice without a death.
+prove-chaos tasks="1000000" kills="1000" reloads="50":
+    TASKS={{tasks}} KILLS={{kills}} RELOADS={{reloads}} IPC_TEST_SECONDS=3600 \
+        cargo test --release -p ipc-pool --test chaos -- --test-threads 1 --nocapture
