@@ -83,11 +83,7 @@ fn rage(pool: &Handle, landed: &AtomicU64, over: &AtomicBool, kills: u64, reload
         let pid = Pid::from_raw(i32::try_from(ready[at].pid).unwrap());
         match random(&mut state) % 8 {
             0 if kill(pid, Signal::SIGSTOP).is_ok() => stopped = Some(pid),
-            1 if reloaded < reloads => {
-                if pool.reload().is_ok() {
-                    reloaded += 1;
-                }
-            }
+            1 if reloaded < reloads => reloaded += u64::from(pool.reload().is_ok()),
             _ if landed.load(Ordering::Relaxed) < kills => {
                 killed += u64::from(kill(pid, Signal::SIGKILL).is_ok());
             }
