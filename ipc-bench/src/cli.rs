@@ -10,6 +10,7 @@ use crate::mechanisms::{self, NEEDS};
 use crate::payload::{MAX_SIZE, MIN_SIZE};
 use crate::placement::{self, Placement};
 use crate::plan::{Pattern, Plan, Polling, Verify, distinct};
+use crate::pool::PoolOptions;
 use crate::units::bytes;
 
 /// Compares IPC mechanisms' latency and throughput across forked processes.
@@ -35,6 +36,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Measures pools of workers: tasks, replacement of a killed worker, reload
+    Pool(PoolOptions),
     /// Lists what can be measured
     List,
 }
@@ -169,7 +172,7 @@ fn parse_size(text: &str) -> Result<usize, String> {
     }
 }
 
-fn parse_time(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
         .map_err(|_| "a time is a number of seconds such as 0.3 or 5")?;

@@ -23,6 +23,10 @@ impl Grid {
         self.lines.push((weight, cells));
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     /// The text, each line with its end; `colours` for a terminal.
     pub(crate) fn render(&self, colours: bool) -> String {
         let widths = self.widths();

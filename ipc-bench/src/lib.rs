@@ -8,6 +8,7 @@ mod cli;
 mod columns;
 mod floors;
 mod grid;
+mod json;
 mod machine;
 pub mod mechanisms;
 mod meeting;
@@ -15,6 +16,7 @@ mod notes;
 pub mod payload;
 pub mod placement;
 pub mod plan;
+mod pool;
 mod results;
 mod runner;
 pub mod signals;
@@ -25,16 +27,16 @@ mod units;
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use cli::{Cli, Command, Options};
+use json::JsonFile;
 use mechanisms::{Mechanism, NEEDS};
+use results::Run;
 use signals::Signals;
-use ui::{Ended, Screen, Ui};
+use ui::{Screen, Ui};
 
 /// The result of whatever can fail here: an error is something to print.
 pub type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
@@ -58,6 +60,7 @@ pub fn main() -> ExitCode {
                 mechanisms,
                 options,
             }) => compare(&mut ui, options, mechanisms),
+            Some(Command::Pool(options)) => pool::compare(&mut ui, options),
             Some(Command::List) => list(),
         };
         // However it went: the runner cleans up before this process ends.
@@ -83,37 +86,26 @@ fn start() -> Result<Ui> {
 
 fn compare(ui: &mut Ui, options: &Options, named: &[String]) -> Result<ExitCode> {
     let plan = options.plan(named)?;
-    // A minute later is too late to learn that it cannot be written.
-    let json = options.json.as_ref().map(|path| {
-        let file = File::options().create(true).append(true).open(path);
-        file.map_err(|error| format!("{}: {error}", path.display()))
-    });
-    let json = json.transpose()?;
-    let run = match ui.run(&plan)? {
-        Ended::Done(run) => run,
-        Ended::Interrupted(signal) => {
-            eprintln!("interrupted");
-            return Ok(ExitCode::from(128 + signal));
-        }
-    };
-    if let Some(file) = json {
-        // A pipe or a terminal holds nothing that could be cut off.
-        if file.metadata()?.is_file() {
-            file.set_len(0)?;
-        }
-        let mut file = BufWriter::new(file);
-        serde_json::to_writer_pretty(&mut file, &run)?;
-        file.write_all(b"\n")?;
-        file.flush()?;
+    let json = JsonFile::open(options.json.as_deref())?;
+    let mut run = Run::new(&plan)?;
+    let cells = plan.cells();
+    if let Some(signal) = ui.ask_all(&cells, |cell, outcome| run.take(cell, outcome))? {
+        return Ok(interrupted(signal));
     }
+    json.write(&run)?;
     let table = table::render(&run.results, &plan, Screen::look());
     ui::print(&(notes::heading(&run, &plan) + &table + &notes::notes(&run)))?;
     if run.failed.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    let (failed, cells) = (run.failed.len(), plan.cells().len());
+    let (failed, cells) = (run.failed.len(), cells.len());
     eprintln!("error: {failed} of {cells} cells failed, see the notes above");
     Ok(ExitCode::FAILURE)
+}
+
+fn interrupted(signal: u8) -> ExitCode {
+    eprintln!("interrupted");
+    ExitCode::from(128 + signal)
 }
 
 fn list() -> Result<ExitCode> {

@@ -62,6 +62,19 @@ impl Machine {
             date: date(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs()),
         })
     }
+
+    /// In one line.
+    pub(crate) fn describe(&self) -> String {
+        let guest = if self.guest { ", virtual" } else { "" };
+        let cores = match self.cores {
+            1 => "1 core".to_owned(),
+            n => format!("{n} cores"),
+        };
+        format!(
+            "{}, {cores}{guest}, {} {}",
+            self.cpu, self.kernel, self.arch
+        )
+    }
 }
 
 fn read(path: &str) -> Option<String> {

@@ -10,12 +10,6 @@ use crate::units::{bytes, digits, time_unit, with_unit};
 
 /// On what, and how.
 pub(crate) fn heading(run: &Run, plan: &Plan) -> String {
-    let machine = &run.machine;
-    let guest = if machine.guest { ", virtual" } else { "" };
-    let cores = match machine.cores {
-        1 => "1 core".to_owned(),
-        n => format!("{n} cores"),
-    };
     let names = |names: Vec<&str>| names.join("/");
     let verified = match plan.verify {
         Verify::Sample => "every message checked",
@@ -27,11 +21,9 @@ pub(crate) fn heading(run: &Run, plan: &Plan) -> String {
         n => format!(", medians of {n} repetitions"),
     };
     format!(
-        "{}, {cores}{guest}, {} {}\n\
+        "{}\n\
          two processes, placement {}, spin {}, {seconds} s a cell{repeated}, {verified}\n",
-        machine.cpu,
-        machine.kernel,
-        machine.arch,
+        run.machine.describe(),
         names(plan.placements.iter().map(|p| p.name()).collect()),
         names(plan.spins.iter().map(|s| s.name()).collect()),
     )

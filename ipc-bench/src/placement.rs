@@ -80,10 +80,14 @@ pub fn enter(placement: Placement, role: Role) -> Result<()> {
         }
         (Placement::Same, _) => *allowed()?.first().ok_or("no core is allowed")?,
     };
+    pin(core)
+}
+
+/// Puts this process, and those that it forks from now on, on one core.  `sched_setaffinity(2)`
+pub(crate) fn pin(core: usize) -> Result<()> {
     let mut set = CpuSet::new();
     set.set(core)?;
-    sched_setaffinity(Pid::from_raw(0), &set)?;
-    Ok(())
+    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
 
 /// A kernel's list of numbers: `0,4-6`.

@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
+use crate::Result;
 use crate::cells::Latency;
 use crate::machine::Machine;
 use crate::mechanisms;
 use crate::placement::Placement;
 use crate::plan::{Cell, Pattern, Plan, Polling, Verify};
-use crate::runner::Measured;
+use crate::runner::{Measured, Outcome};
 
 /// One measured cell. Sizes are in bytes; a round trip is one message there and the same one back,
 /// its latency is that of both ways, and it counts as one message.
@@ -102,6 +103,27 @@ pub(crate) struct Run {
     pub(crate) failed: Vec<Missing>,
 }
 
+impl Run {
+    /// One that has measured nothing yet.
+    pub(crate) fn new(plan: &Plan) -> Result<Self> {
+        Ok(Run {
+            machine: Machine::look()?,
+            settings: Settings::new(plan),
+            results: Vec::new(),
+            refused: Vec::new(),
+            failed: Vec::new(),
+        })
+    }
+
+    pub(crate) fn take(&mut self, cell: &Cell, outcome: Outcome) {
+        match outcome {
+            Outcome::Measured(measured) => self.results.push(Row::new(cell, &measured)),
+            Outcome::Refused(reason) => self.refused.push(Missing::new(cell, reason)),
+            Outcome::Failed(reason) => self.failed.push(Missing::new(cell, reason)),
+        }
+    }
+}
+
 /// What was asked for.
 #[derive(Debug, Serialize)]
 pub(crate) struct Settings {
@@ -119,7 +141,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn new(plan: &Plan) -> Self {
+    fn new(plan: &Plan) -> Self {
         Settings {
             mechanisms: plan.mechanisms.iter().map(|m| m.name).collect(),
             patterns: plan.patterns.clone(),

@@ -1,18 +1,17 @@
-//! The runner: a small process that owns the kernel's objects and forks a cell's two processes.
+//! The runner: a small process that owns the kernel's objects and forks the processes that measure.
 //!
 //! It is forked before anything else is started, so that it has one thread and nothing of the
 //! command line's in it. It holds the signals of Ctrl-C back and lives until its command line is
 //! gone, however that went: then it kills the cell, removes the objects and ends. The cell's own
 //! processes die with it.
 
+mod player;
+
 use std::time::Duration;
 
 use ipc_core::{Error, Ready, Receiver, Select, Sender, Wait};
-use ipc_pipe::{PipeDuplex, PipeReceiver, PipeSender};
-use ipc_process::Child;
-use nix::sys::prctl;
-use nix::sys::signal::Signal;
-use nix::unistd::{Pid, getpid, getppid};
+use ipc_pipe::PipeDuplex;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -21,7 +20,11 @@ use crate::mechanisms;
 use crate::meeting::Meeting;
 use crate::placement::{self, Placement};
 use crate::plan::Cell;
+use crate::pool::{Finding, Step};
 use crate::signals::Signals;
+
+use player::Player;
+pub(crate) use player::die_with;
 
 /// How long a cell may take beyond its time.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,21 +47,27 @@ pub(crate) struct Measured {
     pub(crate) core_to_core_ns: Option<f64>,
 }
 
-/// Measures the cells that come, until there is nobody to tell.
+/// What can be asked of the runner.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Job {
+    /// Answered by an [`Outcome`].
+    Cell(Cell),
+    /// Answered by a [`Finding`], or the reason why there is none.
+    Pool(Step),
+}
+
+/// Does the jobs that come, until there is nobody to tell.
 pub(crate) fn serve(ui: PipeDuplex) -> Result<()> {
     let mut runner = Runner {
         ui,
         signals: Signals::hold()?,
         select: Select::new(),
     };
-    while let Some(cell) = runner.next_cell()? {
-        let outcome = match runner.measure(&cell) {
-            Ok(Some(outcome)) => outcome,
-            Ok(None) => break,
-            // Out of descriptors or processes: the next cell may need fewer.
-            Err(error) => Outcome::Failed(error.to_string()),
+    while let Some(job) = runner.next_job()? {
+        let Some(answer) = runner.answer(&job)? else {
+            break;
         };
-        match runner.ui.send(&serde_json::to_vec(&outcome)?) {
+        match runner.ui.send(&answer) {
             Err(Error::Disconnected) => break,
             sent => sent?,
         }
@@ -73,8 +82,8 @@ struct Runner {
 }
 
 impl Runner {
-    /// The next cell; `None` is time to end.
-    fn next_cell(&mut self) -> Result<Option<Cell>> {
+    /// The next job; `None` is time to end.
+    fn next_job(&mut self) -> Result<Option<Job>> {
         loop {
             let mut members: [&mut dyn Ready; 2] = [&mut self.ui, &mut self.signals];
             if self.select.wait(&mut members, Wait::Forever)? == 1 {
@@ -88,6 +97,24 @@ impl Runner {
         }
     }
 
+    /// Does a job; `None` is time to end.
+    fn answer(&mut self, job: &Job) -> Result<Option<Vec<u8>>> {
+        // Out of descriptors or processes: the next job may need fewer.
+        let answer = match job {
+            Job::Cell(cell) => match self.measure(cell) {
+                Ok(None) => return Ok(None),
+                Ok(Some(outcome)) => serde_json::to_vec(&outcome),
+                Err(error) => serde_json::to_vec(&Outcome::Failed(error.to_string())),
+            },
+            Job::Pool(step) => match self.pool(step) {
+                Ok(None) => return Ok(None),
+                Ok(Some(found)) => serde_json::to_vec(&found),
+                Err(error) => serde_json::to_vec(&Err::<Finding, _>(error.to_string())),
+            },
+        };
+        Ok(Some(answer?))
+    }
+
     /// Measures a cell; `None` is time to end.
     fn measure(&mut self, cell: &Cell) -> Result<Option<Outcome>> {
         let mechanism = mechanisms::find(&cell.mechanism).ok_or("unknown mechanism")?;
@@ -97,86 +124,64 @@ impl Runner {
         }
         // The ends stay here too until the cell is over: what this process made, it removes.
         let meeting = Meeting::new()?;
-        let mut playing = vec![
-            Player::start(Role::Driver, &mut *ends, cell, &meeting)?,
-            Player::start(Role::Peer, &mut *ends, cell, &meeting)?,
-        ];
-        let deadline = Wait::from(cell.time * 2 + PATIENCE);
+        let mut start = |name, role| {
+            let ends = &mut *ends;
+            Player::start(name, || play(role, ends, cell, &meeting))
+        };
+        let playing = vec![start("Driver", Role::Driver)?, start("Peer", Role::Peer)?];
+        let reports = self.gather(playing, cell.time * 2 + PATIENCE)?;
+        Ok(reports.map(|reports| match reports {
+            Ok(reports) => join(reports),
+            Err(reason) => Outcome::Failed(reason),
+        }))
+    }
+
+    /// Takes a step of a pool's measurement; `None` is time to end.
+    fn pool(&mut self, step: &Step) -> Result<Option<Result<Finding, String>>> {
+        let playing = vec![Player::start("Manager", || step.measure())?];
+        let found = self.gather(playing, step.patience() + PATIENCE)?;
+        Ok(found.map(|found| found.and_then(|mut all| all.pop().ok_or("nothing".to_owned()))))
+    }
+
+    /// Waits for the reports; `None` is time to end.
+    fn gather<T: DeserializeOwned>(
+        &mut self,
+        mut playing: Vec<Player>,
+        patience: Duration,
+    ) -> Result<Option<Result<Vec<T>, String>>> {
+        let deadline = Wait::from(patience);
         let mut reports = Vec::new();
         while !playing.is_empty() {
             let mut members: Vec<&mut dyn Ready> = vec![&mut self.ui, &mut self.signals];
             members.extend(playing.iter_mut().map(|p| &mut p.report as &mut dyn Ready));
             let at = match self.select.wait(&mut members, deadline) {
                 Err(Error::TimedOut) => {
-                    let waited = cell.time * 2 + PATIENCE;
-                    let reason = format!("hung: killed after {waited:?}");
-                    return Ok(Some(Outcome::Failed(reason)));
+                    return Ok(Some(Err(format!("hung: killed after {patience:?}"))));
                 }
                 at => at?,
             };
-            // While a cell runs the command line says nothing: it is gone.
+            // While a job is done the command line says nothing: it is gone.
             let Some(at) = at.checked_sub(2) else {
                 return Ok(None);
             };
             match playing[at].take_report() {
                 None => {}
-                Some(Err(reason)) => return Ok(Some(Outcome::Failed(reason))),
+                Some(Err(reason)) => return Ok(Some(Err(reason))),
                 Some(Ok(report)) => {
                     playing.remove(at).child.join()?;
                     reports.push(report);
                 }
             }
         }
-        Ok(Some(join(reports)))
+        Ok(Some(Ok(reports)))
     }
 }
 
-/// One of a cell's processes. Dropping it kills it.
-struct Player {
-    role: Role,
-    child: Child,
-    report: PipeReceiver,
-}
-
-/// What a process reports.
+/// What a process of a cell reports.
 #[derive(Debug, Serialize, Deserialize)]
 struct Report {
     part: Part,
     core_to_core_ns: Option<f64>,
-}
-
-impl Player {
-    fn start(role: Role, ends: &mut dyn Ends, cell: &Cell, meeting: &Meeting) -> Result<Self> {
-        let runner = getpid();
-        let (tx, rx) = ipc_pipe::channel()?;
-        let (child, report) = ipc_process::fork((rx, tx), |mut tx: PipeSender| -> Result<()> {
-            die_with(runner)?;
-            let report = play(role, ends, cell, meeting).map_err(|error| error.to_string());
-            Ok(tx.send(&serde_json::to_vec(&report)?)?)
-        })?;
-        Ok(Player {
-            role,
-            child,
-            report,
-        })
-    }
-
-    /// The report, if it is there; an error says what went wrong.
-    fn take_report(&mut self) -> Option<Result<Report, String>> {
-        let role = self.role;
-        match self.report.try_recv() {
-            Err(Error::WouldBlock) => None,
-            Ok(message) => Some(
-                serde_json::from_slice(message)
-                    .unwrap_or_else(|error| Err(error.to_string()))
-                    .map_err(|error| format!("{role:?}: {error}")),
-            ),
-            Err(_) => Some(Err(match self.child.wait() {
-                Ok(status) => format!("{role:?}: ended with {status}"),
-                Err(error) => format!("{role:?}: {error}"),
-            })),
-        }
-    }
 }
 
 /// Plays a part between two looks at how far apart the cores are.
@@ -194,16 +199,6 @@ fn play(role: Role, ends: &mut dyn Ends, cell: &Cell, meeting: &Meeting) -> Resu
         // The host may move them meanwhile: the worse one counts.
         core_to_core_ns: before.zip(after).map(|(before, after)| before.max(after)),
     })
-}
-
-/// Has this process killed when its parent ends, which may have been just now.
-fn die_with(parent: Pid) -> Result<()> {
-    prctl::set_pdeathsig(Signal::SIGKILL)?;
-    if getppid() == parent {
-        Ok(())
-    } else {
-        Err("the runner is gone".into())
-    }
 }
 
 fn join(reports: Vec<Report>) -> Outcome {

@@ -1,4 +1,4 @@
-//! The command line's side of a run: asks the runner for cell after cell and shows how far it is.
+//! The command line's side of a run: asks the runner for one job after the other and shows how far it is.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -9,12 +9,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ipc_core::{Error, Ready, Receiver, Select, Sender, Wait};
 use ipc_pipe::PipeDuplex;
 use ipc_process::Child;
+use serde::de::DeserializeOwned;
 
 use crate::Result;
-use crate::machine::Machine;
-use crate::plan::{Cell, Plan};
-use crate::results::{Missing, Row, Run, Settings};
-use crate::runner::Outcome;
+use crate::plan::Cell;
+use crate::runner::{Job, Outcome};
 use crate::signals::Signals;
 use crate::sys;
 use crate::units::bytes;
@@ -29,53 +28,45 @@ pub(crate) struct Ui {
     pub(crate) signals: Signals,
 }
 
-/// How a run ended.
-pub(crate) enum Ended {
-    Done(Box<Run>),
-    /// By this signal.
-    Interrupted(u8),
+/// Something to ask the runner for.
+pub(crate) trait Ask {
+    type Reply: DeserializeOwned;
+
+    fn job(&self) -> Job;
+
+    /// For the progress bar.
+    fn describe(&self) -> String;
 }
 
 impl Ui {
-    /// Measures every cell of the plan.
-    pub(crate) fn run(&mut self, plan: &Plan) -> Result<Ended> {
-        let cells = plan.cells();
-        let mut run = Run {
-            machine: Machine::look()?,
-            settings: Settings::new(plan),
-            results: Vec::new(),
-            refused: Vec::new(),
-            failed: Vec::new(),
-        };
-        let bar = progress(cells.len());
-        for cell in &cells {
-            // Drawn between cells only: what is drawn meanwhile would be measured.
-            bar.set_message(describe(cell));
+    /// Asks for one after the other, and has each reply taken down. The number of a signal is that
+    /// which ended it early.
+    pub(crate) fn ask_all<A: Ask>(
+        &mut self,
+        asks: &[A],
+        mut take: impl FnMut(&A, A::Reply),
+    ) -> Result<Option<u8>> {
+        let bar = progress(asks.len());
+        for ask in asks {
+            // Drawn between jobs only: what is drawn meanwhile would be measured.
+            bar.set_message(ask.describe());
             bar.tick();
-            match self.measure(cell)? {
+            match self.ask(&ask.job())? {
                 Answer::Signal(signal) => {
                     bar.finish_and_clear();
-                    return Ok(Ended::Interrupted(signal));
+                    return Ok(Some(signal));
                 }
-                Answer::Outcome(Outcome::Measured(measured)) => {
-                    run.results.push(Row::new(cell, &measured));
-                }
-                Answer::Outcome(Outcome::Refused(reason)) => {
-                    run.refused.push(Missing::new(cell, reason));
-                }
-                Answer::Outcome(Outcome::Failed(reason)) => {
-                    run.failed.push(Missing::new(cell, reason));
-                }
+                Answer::Reply(reply) => take(ask, reply),
             }
             bar.inc(1);
         }
         bar.finish_and_clear();
-        Ok(Ended::Done(Box::new(run)))
+        Ok(None)
     }
 
-    fn measure(&mut self, cell: &Cell) -> Result<Answer> {
+    fn ask<T: DeserializeOwned>(&mut self, job: &Job) -> Result<Answer<T>> {
         let gone = "the runner is gone, killed perhaps: `ipcs -q` shows whether a queue was left";
-        match self.channel.send(&serde_json::to_vec(cell)?) {
+        match self.channel.send(&serde_json::to_vec(job)?) {
             Err(Error::Disconnected) => return Err(gone.into()),
             sent => sent?,
         }
@@ -90,7 +81,7 @@ impl Ui {
             }
             match self.channel.try_recv() {
                 Err(Error::WouldBlock) => {}
-                Ok(outcome) => return Ok(Answer::Outcome(serde_json::from_slice(outcome)?)),
+                Ok(reply) => return Ok(Answer::Reply(serde_json::from_slice(reply)?)),
                 // It had the same signal, and was quicker.
                 Err(Error::Disconnected) => match self.signals.take() {
                     Some(signal) => return Ok(Answer::Signal(signal)),
@@ -113,14 +104,22 @@ impl Ui {
     }
 }
 
-enum Answer {
-    Outcome(Outcome),
+enum Answer<T> {
+    Reply(T),
     Signal(u8),
 }
 
-fn describe(cell: &Cell) -> String {
-    let Cell { mechanism, .. } = cell;
-    format!("{mechanism} {} {}", bytes(cell.size), cell.pattern.name())
+impl Ask for Cell {
+    type Reply = Outcome;
+
+    fn job(&self) -> Job {
+        Job::Cell(self.clone())
+    }
+
+    fn describe(&self) -> String {
+        let Cell { mechanism, .. } = self;
+        format!("{mechanism} {} {}", bytes(self.size), self.pattern.name())
+    }
 }
 
 /// A bar on stderr if that is a terminal, nothing else.
