@@ -66,6 +66,7 @@ fn every_combination_of_tasks_is_measured() {
             "workers",
             "window",
             "task_ns",
+            "payload_bytes",
             "repetition",
             "count",
             "tasks_per_s",
@@ -270,9 +271,21 @@ fn sigkill_of_the_command_line_leaves_nothing() {
     }
 }
 
+fn sigkill_of_the_runner_leaves_no_process() {
+    for arguments in LONG {
+        let mut run = start(arguments);
+        let path = format!("/proc/{0}/task/{0}/children", run.id());
+        let children = fs::read_to_string(path).unwrap();
+        let runner = children.trim().parse().unwrap();
+        kill(Pid::from_raw(runner), Signal::SIGKILL).unwrap();
+        assert_eq!(run.wait().unwrap().code(), Some(1));
+        until_everybody_has_ended();
+    }
+}
+
 ipc_core::cases! {
     every_combination_of_tasks_is_measured, replacements_are_timed_in_each_condition,
     reloads_lose_nothing, what_is_asked_for_is_measured, bad_settings_are_refused,
     what_fails_is_a_step_and_not_the_run, ctrl_c_leaves_nothing,
-    sigterm_of_the_command_line_leaves_nothing, sigkill_of_the_command_line_leaves_nothing,
+    sigterm_of_the_command_line_leaves_nothing, sigkill_of_the_command_line_leaves_nothing, sigkill_of_the_runner_leaves_no_process,
 }

@@ -15,7 +15,7 @@ use crate::plan::distinct;
 /// What can be measured of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Subcase {
+pub(crate) enum What {
     /// How many tasks a second are submitted, done and answered, and how long one takes
     Tasks,
     /// From the SIGKILL of a worker to its replacement
@@ -28,7 +28,7 @@ pub(crate) enum Subcase {
 pub(crate) struct PoolOptions {
     /// What to measure: tasks, replacement, reload; all, unless named
     #[arg(value_name = "WHAT", hide_possible_values = true)]
-    what: Vec<Subcase>,
+    what: Vec<What>,
     /// Workers
     #[arg(long, value_delimiter = ',', default_value = "1,2", value_parser = number(64))]
     workers: Vec<u64>,
@@ -62,10 +62,10 @@ pub(crate) struct PoolOptions {
 /// All that was asked for.
 #[derive(Debug, Serialize)]
 pub(crate) struct Plan {
-    pub(crate) what: Vec<Subcase>,
+    pub(crate) what: Vec<What>,
     pub(crate) workers: Vec<usize>,
     pub(crate) windows: Vec<usize>,
-    #[serde(skip)]
+    #[serde(serialize_with = "in_ns", rename = "task_ns")]
     pub(crate) tasks: Vec<Duration>,
     pub(crate) placements: Vec<Placement>,
     /// Whether several workers are measured on one core, too.
@@ -91,7 +91,7 @@ impl PoolOptions {
         }
         let mut what = distinct(&self.what);
         if what.is_empty() {
-            what.extend_from_slice(Subcase::value_variants());
+            what.extend_from_slice(What::value_variants());
         }
         let numbers = |all: &[u64]| -> Vec<usize> {
             let all = distinct(all).into_iter();
@@ -119,9 +119,9 @@ impl Plan {
         for repetition in 1..=self.repeat {
             for what in &self.what {
                 match what {
-                    Subcase::Tasks => self.push_tasks(&mut steps, repetition),
-                    Subcase::Replacement => self.push_replacements(&mut steps, repetition),
-                    Subcase::Reload => self.push_reloads(&mut steps, repetition),
+                    What::Tasks => self.push_tasks(&mut steps, repetition),
+                    What::Replacement => self.push_replacements(&mut steps, repetition),
+                    What::Reload => self.push_reloads(&mut steps, repetition),
                 }
             }
         }
@@ -217,6 +217,10 @@ fn parse_task(text: &str) -> Result<Duration, String> {
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde wants it so
 fn seconds<S: serde::Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_f64(time.as_secs_f64())
+}
+
+fn in_ns<S: serde::Serializer>(tasks: &[Duration], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(tasks.iter().map(Duration::as_nanos))
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ use crate::ui::Ask;
 #[derive(Debug, Serialize)]
 pub(crate) struct Run {
     pub(super) machine: Machine,
-    settings: Settings,
+    /// What was asked for.
+    settings: serde_json::Value,
     /// Tasks of the pool.
     pub(super) results: Vec<TaskRow>,
     /// The same tasks without a pool.
@@ -23,13 +24,6 @@ pub(crate) struct Run {
     pub(super) replacement: Vec<ReplacementRow>,
     pub(super) reload: Vec<ReloadRow>,
     pub(super) failed: Vec<Missing>,
-}
-
-#[derive(Debug, Serialize)]
-struct Settings {
-    what: serde_json::Value,
-    task_ns: Vec<u128>,
-    payload_bytes: usize,
 }
 
 /// Tasks in one combination. Latencies are from the submission to the answer.
@@ -40,6 +34,7 @@ pub(super) struct TaskRow {
     pub(super) workers: usize,
     pub(super) window: usize,
     pub(super) task_ns: u64,
+    payload_bytes: usize,
     repetition: u32,
     count: u64,
     pub(super) tasks_per_s: f64,
@@ -89,15 +84,7 @@ impl Run {
     pub(super) fn new(plan: &Plan) -> Result<Self> {
         Ok(Run {
             machine: Machine::look()?,
-            settings: Settings {
-                what: serde_json::to_value(plan)?,
-                task_ns: plan
-                    .tasks
-                    .iter()
-                    .map(std::time::Duration::as_nanos)
-                    .collect(),
-                payload_bytes: PAYLOAD,
-            },
+            settings: serde_json::to_value(plan)?,
             results: Vec::new(),
             floors: Vec::new(),
             replacement: Vec::new(),
@@ -133,6 +120,7 @@ impl Run {
                     workers: step.workers,
                     window: step.window,
                     task_ns: u64::try_from(step.task.as_nanos()).unwrap_or(u64::MAX),
+                    payload_bytes: PAYLOAD,
                     repetition,
                     count,
                     tasks_per_s: count as f64 / found.figures.elapsed.as_secs_f64(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::options::{Plan, Subcase};
+use super::options::{Plan, What};
 use super::results::{ReloadRow, ReplacementRow, Run, TaskRow};
 use super::step::{Condition, Load, Subject, describe};
 use crate::columns::{median, range};
@@ -18,9 +18,9 @@ pub(super) fn render(run: &Run, plan: &Plan, colours: bool) -> String {
     for what in &plan.what {
         text.push('\n');
         text += &match what {
-            Subcase::Tasks => tasks(run, plan),
-            Subcase::Replacement => replacements(run),
-            Subcase::Reload => reloads(run),
+            What::Tasks => tasks(run, plan),
+            What::Replacement => replacements(run),
+            What::Reload => reloads(run),
         }
         .render(colours);
     }
@@ -47,18 +47,10 @@ fn tasks(run: &Run, plan: &Plan) -> Grid {
             if !run.results.iter().any(|row| here(&row)) {
                 continue;
             }
-            let workers = match workers {
-                1 => "1 worker".to_owned(),
-                n => format!("{n} workers"),
-            };
-            let mut titles = vec![format!("{workers}, {}", place(placement)), "tasks/s".into()];
-            titles.extend((plan.repeat > 1).then(|| "min-max".to_owned()));
-            titles.extend(["p50", "p99", "fork: tasks/s", "pool of it"].map(str::to_owned));
-            titles.extend(["rings: tasks/s", "pool of it"].map(str::to_owned));
             if !grid.is_empty() {
                 grid.push(Weight::Plain, Vec::new());
             }
-            grid.push(Weight::Bold, titles);
+            grid.push(Weight::Bold, titles(workers, placement, plan));
             for &task in &plan.tasks {
                 for &window in &plan.windows {
                     let ns = u64::try_from(task.as_nanos()).unwrap_or(u64::MAX);
@@ -73,6 +65,25 @@ fn tasks(run: &Run, plan: &Plan) -> Grid {
         }
     }
     grid
+}
+
+fn titles(workers: usize, placement: Placement, plan: &Plan) -> Vec<String> {
+    let cores = match placement {
+        Placement::Split => "two cores",
+        Placement::Same => "one core",
+        Placement::Free => "any core",
+    };
+    let s = if workers == 1 { "" } else { "s" };
+    let mut titles = vec![
+        format!("{workers} worker{s}, {cores}"),
+        "tasks/s".to_owned(),
+    ];
+    titles.extend((plan.repeat > 1).then(|| "min-max".to_owned()));
+    titles.extend(["p50", "p99", "fork: tasks/s", "pool of it"].map(str::to_owned));
+    if workers == 1 {
+        titles.extend(["rings: tasks/s", "pool of it"].map(str::to_owned));
+    }
+    titles
 }
 
 fn line(label: String, rows: &[&TaskRow], floors: &[&TaskRow], spreads: bool) -> Vec<String> {
@@ -183,14 +194,6 @@ fn notes(run: &Run) -> String {
         let _ = writeln!(text, "{} FAILED: {}", missing.step, missing.reason);
     }
     text
-}
-
-fn place(placement: Placement) -> &'static str {
-    match placement {
-        Placement::Split => "two cores",
-        Placement::Same => "one core",
-        Placement::Free => "any core",
-    }
 }
 
 fn rate(values: &[f64]) -> String {
