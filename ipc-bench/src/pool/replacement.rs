@@ -49,13 +49,15 @@ fn pool(step: &Replacement, born: &Moment, latencies: &mut Latencies) -> Result<
         .start()?;
     // After the start, as in a program that grows.
     let large = ballast(step.condition);
+    let mut last = None;
     for _ in 0..step.kills {
         pool.submit_and_wait(b"one")?; // a worker that has done nothing is replaced later
-        let worker = worker(&pool)?;
+        let worker = worker(&pool, last)?;
         thread::sleep(PAUSE);
         born.forget();
         let killed = now()?;
         kill(worker, Signal::SIGKILL)?;
+        last = Some(worker);
         let elapsed = born.wait().saturating_sub(killed);
         latencies.push(Duration::from_nanos(elapsed));
     }
@@ -64,11 +66,18 @@ fn pool(step: &Replacement, born: &Moment, latencies: &mut Latencies) -> Result<
     Ok(())
 }
 
-fn worker(pool: &Handle) -> Result<Pid> {
-    until_ready(pool, 1);
-    let status = pool.status();
-    let worker = status.workers.first().ok_or("the pool has no worker")?;
-    Ok(Pid::from_raw(worker.pid.try_into()?))
+/// The worker's process, which is another than the `last`: the status is that of a moment ago.
+fn worker(pool: &Handle, last: Option<Pid>) -> Result<Pid> {
+    loop {
+        until_ready(pool, 1);
+        let status = pool.status();
+        let worker = status.workers.first().ok_or("the pool has no worker")?;
+        let pid = Pid::from_raw(worker.pid.try_into()?);
+        if Some(pid) != last {
+            return Ok(pid);
+        }
+        thread::sleep(Duration::from_micros(200));
+    }
 }
 
 /// The naive program: the manager itself forks.

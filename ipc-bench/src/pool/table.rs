@@ -28,15 +28,18 @@ pub(super) fn render(run: &Run, plan: &Plan, colours: bool) -> String {
 }
 
 fn heading(run: &Run, plan: &Plan) -> String {
-    let repeated = match plan.repeat {
-        1 => String::new(),
-        n => format!(", medians of {n} repetitions"),
-    };
-    let seconds = plan.time.as_secs_f64();
-    format!(
-        "{}\ntasks of 64 B by processes of their own, {seconds} s a row{repeated}, every answer checked\n",
-        run.machine.describe()
-    )
+    let mut text = run.machine.describe() + "\na manager and its workers";
+    if plan.what.contains(&What::Tasks) {
+        let seconds = plan.time.as_secs_f64();
+        let _ = write!(
+            text,
+            ", tasks of 64 B, {seconds} s a row, every answer checked"
+        );
+    }
+    if plan.repeat > 1 {
+        let _ = write!(text, ", medians of {} repetitions", plan.repeat);
+    }
+    text + "\n"
 }
 
 fn tasks(run: &Run, plan: &Plan) -> Grid {
