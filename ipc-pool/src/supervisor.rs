@@ -84,16 +84,17 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     pub(crate) fn new(plan: Plan) -> Result<Self> {
-        let object = "a new pool";
-        let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
-        let wake = wake.map_err(|e| ipc_core::Error::os("eventfd", object, e))?;
-        let wake = Arc::new(wake);
         let has_tasks = plan.duty.tasks.is_some();
+        // The template comes first, so that it inherits nothing of the rest.
         let log = plan.terms.log.as_ref().map(LogFile::open).transpose()?;
         let maker = match &plan.spawn {
             None => Some(Maker::fork(plan.duty, &plan.terms)?),
             Some(_) => None,
         };
+        let object = "a new pool";
+        let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+        let wake = wake.map_err(|e| ipc_core::Error::os("eventfd", object, e))?;
+        let wake = Arc::new(wake);
         let book = Book::new(plan.limits, plan.workers, first_id());
         let desk = Arc::new(Desk::new(book, plan.terms.max_len, wake.clone())?);
         let waiting = Waiting::new(&desk, &wake)?;

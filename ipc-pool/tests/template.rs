@@ -106,6 +106,37 @@ fn a_dead_template_has_an_heir() {
     }
 }
 
+fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+fn nobody_has_what_is_anothers() {
+    let before = descriptors(std::process::id()) - 1; // but for the one that counts
+    for make in [|| upper().start(), || upper().template(template).start()] {
+        let pool = make().unwrap();
+        for _ in 0..3 {
+            pool.reload().unwrap();
+            let status = until(&pool, are_ready(2));
+            send(status.template, Signal::SIGKILL);
+            until(&pool, |now| now.template != status.template);
+        }
+        let status = until(&pool, are_ready(2));
+        thread::sleep(Duration::from_millis(20)); // the heir has taken over
+        assert_eq!(
+            descriptors(status.template),
+            before + 2,
+            "an heir's orders, both halves"
+        );
+        for worker in &status.workers {
+            // Two rings of two memories and two doorbells each; what SIGTERM is told by, twice.
+            assert_eq!(descriptors(worker.pid), before + 8 + 2);
+        }
+        pool.stop().unwrap();
+        drop(pool);
+        assert_eq!(descriptors(std::process::id()) - 1, before);
+    }
+}
+
 fn signals_for_all_leave_workers_alone() {
     let pool = upper().start().unwrap();
     let status = until(&pool, are_ready(2));
@@ -200,6 +231,7 @@ fn main() -> ExitCode {
         a_forked_pool_stays_with_its_threads,
         processes_are_named,
         a_dead_template_has_an_heir,
+        nobody_has_what_is_anothers,
         signals_for_all_leave_workers_alone,
         nobody_outlives_a_killed_manager,
     })
