@@ -47,7 +47,8 @@ pub(crate) enum Order {
 #[derive(Debug, Default)]
 pub(crate) struct News {
     pub(crate) ready: bool,
-    /// How many reloads and scalings have come to their end.
+    /// How many reloads were asked for, and how many of them have come to their end.
+    pub(crate) asked: u64,
     pub(crate) reloads: u64,
     pub(crate) reload_failure: Option<String>,
     pub(crate) ended: bool,
@@ -167,9 +168,13 @@ impl Handle {
     /// [`Start`](Error::Start) if a new worker could not start: the old ones go on.
     pub fn reload(&self) -> Result<()> {
         let control = &self.owner.control;
-        let before = control.news().reloads;
+        let mut number = 0;
+        control.tell(|news| {
+            news.asked += 1;
+            number = news.asked;
+        });
         control.order(Order::Reload);
-        let news = control.wait(|news| news.ended || news.reloads > before);
+        let news = control.wait(|news| news.ended || news.reloads >= number);
         match &news.reload_failure {
             _ if news.ended => Err(Error::Stopped),
             Some(reason) => Err(Error::Start {

@@ -70,6 +70,8 @@ pub(crate) struct Supervisor {
     due: Vec<Option<Instant>>,
     /// The worker that a reload has come to.
     reload: Option<usize>,
+    /// How many reloads had been asked for when it began.
+    asked: u64,
     stopping: bool,
     /// Whether any worker was ever ready.
     started: bool,
@@ -115,6 +117,7 @@ impl Supervisor {
             instances: Vec::new(),
             due: vec![None; plan.workers],
             reload: None,
+            asked: 0,
             stopping: false,
             started: false,
             failure: None,
@@ -204,6 +207,7 @@ impl Supervisor {
         }
         self.start_what_is_due();
         self.go_on_with_reload();
+        self.begin_reload();
         self.press();
     }
 
@@ -318,7 +322,7 @@ impl Supervisor {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Stop => self.stop(),
-            Order::Reload => self.begin_reload(),
+            Order::Reload => {} // the news say so
             Order::Scale(workers) => self.scale(workers),
             Order::ReopenLog => self.reopen_log(),
         }
@@ -327,7 +331,7 @@ impl Supervisor {
     fn signalled(&mut self, signal: i32) {
         match signal {
             libc::SIGTERM | libc::SIGINT => self.stop(),
-            libc::SIGUSR1 => self.begin_reload(),
+            libc::SIGUSR1 => self.control.tell(|news| news.asked += 1),
             _ => self.reopen_log(),
         }
     }

@@ -137,6 +137,20 @@ fn a_reload_replaces_all_and_loses_nothing() {
     }
 }
 
+fn reloads_by_several_threads_all_come_to_their_end() {
+    let pool = echo(2);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    pool.reload().unwrap();
+                }
+            });
+        }
+    });
+    pool.submit_and_wait(b"").unwrap();
+}
+
 fn a_reload_that_fails_keeps_the_old_workers() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("broken");
@@ -399,7 +413,7 @@ ipc_core::cases! {
     a_worker_with_a_loop_of_its_own_stops_by_the_flag,
     what_does_not_stop_gets_sigterm_before_sigkill,
     what_was_given_is_finished_and_the_rest_returned, a_reload_replaces_all_and_loses_nothing,
-    a_reload_that_fails_keeps_the_old_workers,
+    reloads_by_several_threads_all_come_to_their_end, a_reload_that_fails_keeps_the_old_workers,
     a_start_that_fails_is_an_error_with_its_reason, workers_that_die_at_once_are_not_a_busy_loop,
     a_pool_is_scaled_both_ways, a_worker_may_stop_itself_or_the_pool,
     after_so_many_tasks_a_worker_is_replaced, run_stops_by_sigterm_and_reloads_by_sigusr1,

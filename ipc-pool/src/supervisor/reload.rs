@@ -28,11 +28,16 @@ impl Supervisor {
         }
     }
 
-    /// One that is asked for during another is a part of it.
+    /// Begins a reload if one is asked for. Those that are asked for during another are one, behind it.
     pub(super) fn begin_reload(&mut self) {
-        if self.reload.is_some() || self.stopping {
+        let (asked, done) = {
+            let news = self.control.news();
+            (news.asked, news.reloads)
+        };
+        if asked == done || self.reload.is_some() || self.stopping {
             return;
         }
+        self.asked = asked;
         self.restarts.forget();
         for due in &mut self.due {
             *due = due.map(|_| Instant::now()); // the circuit is closed again
@@ -89,8 +94,9 @@ impl Supervisor {
         for instance in &mut self.instances {
             instance.is_new = false;
         }
+        let done = self.asked;
         self.control.tell(|news| {
-            news.reloads += 1;
+            news.reloads = done;
             news.reload_failure = failure;
         });
     }
