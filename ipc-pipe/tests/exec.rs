@@ -56,6 +56,26 @@ fn raw_bytes_come_from_a_program() {
     echo.wait().unwrap();
 }
 
+/// More than a pipe holds, which `tr` is given while it writes.
+fn raw_bytes_go_to_a_program_and_come_back() {
+    let (ours, stdin) = ipc_pipe::channel().unwrap();
+    let (stdout, theirs) = ipc_pipe::channel().unwrap();
+    let mut upper = Command::new("tr")
+        .args(["a-z", "A-Z"])
+        .stdin(stdin.into_blocking().unwrap())
+        .stdout(stdout.into_blocking().unwrap())
+        .spawn()
+        .unwrap();
+    let mut input = File::from(ours.into_blocking().unwrap());
+    let writer = std::thread::spawn(move || input.write_all(&vec![b'x'; 1 << 20]).unwrap());
+    let mut output = Vec::new();
+    let mut file = File::from(theirs.into_blocking().unwrap());
+    file.read_to_end(&mut output).unwrap();
+    assert!(output == vec![b'X'; 1 << 20]);
+    writer.join().unwrap();
+    assert!(upper.wait().unwrap().success());
+}
+
 /// The standard library's pipes to a child, with frames on them.
 fn a_childs_streams_become_ends() {
     let mut cat = Command::new("cat")
@@ -158,6 +178,7 @@ fn another_users_pipe_is_refused() {
 ipc_core::cases! {
     frames_pass_through_a_program,
     raw_bytes_come_from_a_program,
+    raw_bytes_go_to_a_program_and_come_back,
     a_childs_streams_become_ends,
     an_adopted_end_has_options,
     each_has_a_description_of_its_own,
