@@ -4,6 +4,7 @@
 //! A *seat* is one instance of a worker, from its READY to its death. A worker takes its leases in
 //! order and answers in order, so the answer that counts is that of the seat's first lease.
 
+mod entry;
 #[cfg(test)]
 mod tests;
 
@@ -11,42 +12,9 @@ use std::collections::VecDeque;
 use std::process::ExitStatus;
 
 use crate::wire::Lease;
-
-/// What became of a task.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// What the handler returned.
-    Done(Vec<u8>),
-    /// The handler's error, or its panic.
-    Failed(String),
-    /// It killed too many workers.
-    Quarantined,
-    /// The pool was stopped before anybody ran it.
-    Withdrawn,
-}
-
-/// A task that killed so many workers that no more are given to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Quarantined {
-    /// The task's id.
-    pub id: u64,
-    /// What was submitted.
-    pub payload: Vec<u8>,
-    /// How the workers ended that died while they ran it, in order.
-    pub history: Vec<ExitStatus>,
-}
-
-/// How many of each there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) done: u64,
-    pub(crate) failed: u64,
-    pub(crate) stale: u64,
-    pub(crate) redelivered: u64,
-    pub(crate) quarantined: u64,
-    pub(crate) leased: usize,
-}
+pub use entry::Quarantined;
+pub(crate) use entry::{Answer, Counts, Limits};
+use entry::{Entry, Seat, State};
 
 #[derive(Debug)]
 pub(crate) struct Book {
@@ -64,50 +32,6 @@ pub(crate) struct Book {
     next_id: u64,
     epoch: u32,
     counts: Counts,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// The most tasks that are neither answered nor quarantined.
-    pub(crate) capacity: usize,
-    /// The most leases of a seat.
-    pub(crate) prefetch: usize,
-    /// So many deaths of its worker quarantine a task.
-    pub(crate) kills: usize,
-}
-
-/// A task, or the room that one has left.
-#[derive(Debug)]
-struct Entry {
-    id: u64,
-    attempt: u32,
-    state: State,
-    payload: Vec<u8>,
-    /// The worker that it is for.
-    target: Option<usize>,
-    /// Whether somebody wants the answer.
-    ticket: bool,
-    history: Vec<ExitStatus>,
-}
-
-#[derive(Debug)]
-enum State {
-    Free,
-    Pending,
-    Leased { epoch: u32 },
-    Answered(Answer),
-}
-
-#[derive(Debug)]
-struct Seat {
-    worker: usize,
-    epoch: u32,
-    leases: VecDeque<u32>,
-    /// Whether it is given more.
-    open: bool,
-    /// Whether its channel took no more, until it answers.
-    full: bool,
-    acked: u64,
 }
 
 impl Book {

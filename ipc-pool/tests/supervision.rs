@@ -398,6 +398,76 @@ fn the_log_file_is_reopened_in_every_process() {
     );
 }
 
+fn the_owner_is_told_what_happens() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let (start, exit, shutdown) = (tell.clone(), tell.clone(), tell);
+    let pool = Pool::new(1)
+        .on_start(move |pool| {
+            start
+                .send(format!("start of {}", pool.status().workers.len()))
+                .unwrap()
+        })
+        .on_worker_exit(move |one| {
+            let died = one.status.code().is_none();
+            exit.send(format!(
+                "worker {} died: {died}, of a task: {}",
+                one.worker,
+                one.task.is_some()
+            ))
+            .unwrap();
+        })
+        .on_shutdown(move || shutdown.send("shutdown".into()).unwrap())
+        .on_task(|task| {
+            if task.attempt() == 1 {
+                std::process::abort();
+            }
+        });
+    let pool = pool.start().unwrap();
+    pool.submit_and_wait(b"").unwrap();
+    pool.stop().unwrap();
+    let told: Vec<String> = told.try_iter().collect();
+    let expected = [
+        "start of 1",
+        "worker 0 died: true, of a task: true",
+        "shutdown",
+        "worker 0 died: false, of a task: false",
+    ];
+    assert_eq!(told, expected);
+}
+
+fn an_open_circuit_keeps_the_queue() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("broken");
+    let pool = Pool::new(1)
+        .on_worker_exit(|_| {})
+        .restart_intensity(3, Duration::from_secs(60));
+    let pool = pool
+        .on_task(|task| task.payload().to_vec())
+        .on_worker_start({
+            let path = path.clone();
+            move |_| {
+                if path.exists() {
+                    Err("no database")
+                } else {
+                    Ok(())
+                }
+            }
+        });
+    let pool = pool.start().unwrap();
+    fs::write(&path, "").unwrap();
+    let status = until(&pool, |status| pids(status).len() == 1);
+    send(status.workers[0].pid, Signal::SIGKILL);
+    until(&pool, |status| {
+        status.is_circuit_open && status.workers.is_empty()
+    });
+    let ticket = pool.submit(b"kept").unwrap();
+    assert_eq!(pool.status().depth, 1);
+    fs::remove_file(&path).unwrap();
+    pool.reload().unwrap(); // closes it
+    assert_eq!(ticket.wait().unwrap(), b"kept");
+    assert!(!pool.status().is_circuit_open);
+}
+
 fn with_threads_it_refuses() {
     let thread = std::thread::spawn(|| std::thread::sleep(Duration::from_secs(1)));
     let error = Pool::new(1).on_task(|_| ()).start().unwrap_err();
@@ -419,5 +489,6 @@ ipc_core::cases! {
     after_so_many_tasks_a_worker_is_replaced, run_stops_by_sigterm_and_reloads_by_sigusr1,
     a_worker_that_closes_its_descriptors_is_replaced, a_detached_worker_finishes_alone,
     a_pool_stopped_at_once_does_not_wait_for_its_grace_period,
-    a_panic_in_a_callback_of_the_owner_ends_the_pool, the_log_file_is_reopened_in_every_process, with_threads_it_refuses,
+    a_panic_in_a_callback_of_the_owner_ends_the_pool, the_log_file_is_reopened_in_every_process,
+    the_owner_is_told_what_happens, an_open_circuit_keeps_the_queue, with_threads_it_refuses,
 }
