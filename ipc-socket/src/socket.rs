@@ -8,21 +8,9 @@ use std::sync::{Arc, OnceLock};
 use ipc_core::inherit::{Reader, Writer};
 use ipc_core::stream::{Mode, Sink, Source};
 
-use crate::fds::{Incoming, Outgoing};
+use crate::fds::{Arriving, Incoming, Outgoing};
 use crate::peers::Slot;
 use crate::{Address, Error, Kind, Result, Wait, sys};
-
-/// What becomes of descriptors that come.
-#[derive(Clone, Debug)]
-enum Arriving {
-    /// The kernel closes them, and the call that tells would cost 90 ns more: the peer is one's own.
-    Unnoticed,
-    /// The kernel lets nobody send any.
-    Barred,
-    /// The kernel closes them, and the peer is dropped.
-    Refused,
-    Kept(Arc<Incoming>),
-}
 
 /// A connected socket. The halves of an endpoint share the descriptor, so that a connection costs
 /// one; `O_NONBLOCK` stays clear, since every call says for itself whether it may sleep.
