@@ -405,7 +405,7 @@ fn the_owner_is_told_what_happens() {
         .on_start(move |pool| {
             start
                 .send(format!("start of {}", pool.status().workers.len()))
-                .unwrap()
+                .unwrap();
         })
         .on_worker_exit(move |one| {
             let died = one.status.code().is_none();
