@@ -167,6 +167,7 @@ fn advice(error: &io::Error) -> &'static str {
     match error.raw_os_error() {
         Some(libc::EMFILE) => ": close some, or raise RLIMIT_NOFILE (ulimit -n)",
         Some(libc::ENFILE) => ": the whole system's; raise fs.file-max",
+        Some(libc::ENOBUFS) => ": no memory in one piece; send it again, or in parts",
         _ => "",
     }
 }

@@ -118,8 +118,11 @@ fn a_packets_max_len_brings_its_send_buffer() {
         assert_eq!(tx.max_len(), expected, "{asked}");
         assert_eq!(rx.max_len(), asked.min(4 * MIB - 4));
         let longest = vec![3; tx.max_len()];
-        tx.try_send(&longest).unwrap();
-        assert!(rx.try_recv().unwrap() == longest);
+        match tx.try_send(&longest) {
+            Ok(()) => assert!(rx.try_recv().unwrap() == longest),
+            // Megabytes in one piece, which the kernel need not have.
+            Err(error) => assert!(error.to_string().contains("send it again"), "{error}"),
+        }
         assert!(matches!(
             tx.try_send(&vec![3; expected + 1]),
             Err(Error::TooLarge { .. })
