@@ -33,13 +33,20 @@ pub(crate) struct Desk {
     /// Ends the leader's sleep.
     bell: EventFd,
     pub(crate) max_len: usize,
+    /// Whether workers take tasks.
+    has_tasks: bool,
 }
 
 /// The bell's place among the ears.
 const BELL: u64 = u64::MAX;
 
 impl Desk {
-    pub(crate) fn new(book: Book, max_len: usize, supervisor: Arc<EventFd>) -> Result<Self> {
+    pub(crate) fn new(
+        book: Book,
+        max_len: usize,
+        has_tasks: bool,
+        supervisor: Arc<EventFd>,
+    ) -> Result<Self> {
         let object = "a new pool";
         let ears = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
             .map_err(|e| ipc_core::Error::os("epoll_create1", object, e))?;
@@ -64,6 +71,7 @@ impl Desk {
             ears,
             bell,
             max_len,
+            has_tasks,
         })
     }
 
@@ -104,6 +112,10 @@ impl Desk {
                 len: payload.len(),
                 max: self.max_len,
             });
+        }
+        if !self.has_tasks {
+            let reason = "its workers take no tasks: give it on_task";
+            return Err(Error::Invalid { reason });
         }
         let mut state = self.lock();
         if state.closed {

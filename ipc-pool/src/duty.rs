@@ -47,62 +47,91 @@ impl<T: Outcome, E: Display> Outcome for Result<T, E> {
     }
 }
 
-type Hook = Box<dyn FnMut(&Worker) -> Result<Vec<u8>, String>>;
+pub(crate) type Hook = Box<dyn FnMut(&Worker) -> Result<Vec<u8>, String>>;
+pub(crate) type Tasks = Box<dyn for<'a> Job<&'a Task<'a>>>;
+pub(crate) type Work = Box<dyn for<'a> Job<&'a Worker>>;
 
 /// The callbacks of a pool that run in its workers.
 #[derive(Default)]
 pub(crate) struct Duty {
     pub(crate) start: Option<Hook>,
-    pub(crate) tasks: Option<Box<dyn Handle>>,
+    /// What handles tasks.
+    pub(crate) tasks: Option<Tasks>,
+    /// What a worker does that is given none.
+    pub(crate) work: Option<Work>,
     pub(crate) stop: Option<Hook>,
 }
 
-/// What handles tasks.
-pub(crate) trait Handle {
-    /// Prepares for them, once in each worker.
+impl Duty {
+    /// Prepares a worker for what it is to do.
+    pub(crate) fn prepare(&mut self, worker: &Worker) -> Result<(), String> {
+        if let Some(start) = &mut self.start {
+            start(worker)?;
+        }
+        if let Some(tasks) = &mut self.tasks {
+            tasks.prepare(worker)?;
+        }
+        if let Some(work) = &mut self.work {
+            work.prepare(worker)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a worker is there for: a task, or its whole life.
+pub(crate) trait Job<On> {
+    /// Prepares for it, once in each worker.
     fn prepare(&mut self, worker: &Worker) -> Result<(), String>;
 
-    fn handle(&mut self, task: &Task<'_>) -> Result<Vec<u8>, String>;
+    fn run(&mut self, on: On) -> Result<Vec<u8>, String>;
 }
 
-/// A handler without a state of its own.
-pub(crate) struct Plain<H>(pub(crate) H);
+/// A callback without a state of its own.
+pub(crate) struct Plain<F>(pub(crate) F);
 
-/// A handler, and what makes its state.
-pub(crate) struct Stateful<S, M, H> {
-    pub(crate) make: M,
-    pub(crate) state: Option<S>,
-    pub(crate) handler: H,
+/// A callback, and what makes its state.
+pub(crate) struct Stateful<S, M, F> {
+    make: M,
+    state: Option<S>,
+    call: F,
 }
 
-impl<H, R> Handle for Plain<H>
+impl<S, M, F> Stateful<S, M, F> {
+    pub(crate) fn new(make: M, call: F) -> Self {
+        let state = None;
+        Stateful { make, state, call }
+    }
+}
+
+impl<F, On, R> Job<On> for Plain<F>
 where
-    H: FnMut(&Task<'_>) -> R,
+    F: FnMut(On) -> R,
     R: Outcome,
 {
     fn prepare(&mut self, _: &Worker) -> Result<(), String> {
         Ok(())
     }
 
-    fn handle(&mut self, task: &Task<'_>) -> Result<Vec<u8>, String> {
-        (self.0)(task).outcome()
+    fn run(&mut self, on: On) -> Result<Vec<u8>, String> {
+        (self.0)(on).outcome()
     }
 }
 
-impl<S, E, M, H, R> Handle for Stateful<S, M, H>
+impl<S, E, M, F, On, R> Job<On> for Stateful<S, M, F>
 where
     E: Display,
     M: FnMut(&Worker) -> Result<S, E>,
-    H: FnMut(&mut S, &Task<'_>) -> R,
+    F: FnMut(&mut S, On) -> R,
     R: Outcome,
 {
     fn prepare(&mut self, worker: &Worker) -> Result<(), String> {
+        self.state = None; // the old one first: it may have what the new one needs
         self.state = Some((self.make)(worker).map_err(|error| error.to_string())?);
         Ok(())
     }
 
-    fn handle(&mut self, task: &Task<'_>) -> Result<Vec<u8>, String> {
+    fn run(&mut self, on: On) -> Result<Vec<u8>, String> {
         let state = self.state.as_mut().ok_or("the worker was not prepared")?;
-        (self.handler)(state, task).outcome()
+        (self.call)(state, on).outcome()
     }
 }

@@ -43,6 +43,11 @@ pub enum Error {
     WouldBlock,
     /// The pool is stopped, or being stopped.
     Stopped,
+    /// The pool is not made for this. Nothing was done.
+    Invalid {
+        /// What it lacks.
+        reason: &'static str,
+    },
     /// No worker could start.
     Start {
         /// What the last of them said.
@@ -61,7 +66,9 @@ impl Error {
             Error::Task { .. } | Error::Quarantined { .. } | Error::Start { .. } => {
                 io::ErrorKind::Other
             }
-            Error::TooLarge { .. } | Error::UnknownWorker { .. } => io::ErrorKind::InvalidInput,
+            Error::TooLarge { .. } | Error::UnknownWorker { .. } | Error::Invalid { .. } => {
+                io::ErrorKind::InvalidInput
+            }
             Error::TimedOut => io::ErrorKind::TimedOut,
             Error::WouldBlock => io::ErrorKind::WouldBlock,
             Error::Stopped => io::ErrorKind::BrokenPipe,
@@ -93,6 +100,7 @@ impl fmt::Display for Error {
             Error::TimedOut => f.write_str("the deadline passed"),
             Error::WouldBlock => f.write_str("it cannot be done without waiting"),
             Error::Stopped => f.write_str("the pool is stopped"),
+            Error::Invalid { reason } => write!(f, "the pool is not made for this: {reason}"),
             Error::Start { reason } => write!(f, "no worker could start: {reason}"),
             Error::Process(error) => error.fmt(f),
             Error::Channel(error) => error.fmt(f),

@@ -14,7 +14,7 @@ pub struct Exit {
     pub pid: u32,
     /// How it ended.
     pub status: ExitStatus,
-    /// Why it could not start, if it could not.
+    /// Why it could not start, or what its own work ended with, if that was an error.
     pub reason: Option<String>,
     /// The task that it was running, if it died of that.
     pub task: Option<u64>,

@@ -98,7 +98,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`TooLarge`](Error::TooLarge), [`Stopped`](Error::Stopped),
+    /// [`TooLarge`](Error::TooLarge), [`Stopped`](Error::Stopped), [`Invalid`](Error::Invalid) if workers take no tasks,
     /// [`WouldBlock`](Error::WouldBlock), [`TimedOut`](Error::TimedOut). Nothing was submitted.
     #[inline]
     pub fn submit_wait(&self, payload: &[u8], wait: Wait) -> Result<Ticket> {

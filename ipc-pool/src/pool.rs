@@ -12,7 +12,7 @@ use crate::events::{Exit, Hooks};
 use crate::handle::Handle;
 use crate::supervisor::{Plan, Supervisor};
 use crate::template::{self, Spawn, Template, Terms};
-use crate::{Result, Task, Transport, Worker};
+use crate::{Error, Result, Task, Transport, Worker};
 
 /// A pool of workers, before it starts: how many, what they do, and how they are looked after.
 ///
@@ -57,9 +57,7 @@ impl Pool {
 
     /// In each worker, when it starts: `WorkerStart`. An error, or a panic, is a worker that cannot
     /// start.
-    ///
-    /// Without a handler of tasks this is all that a worker does: when it returns the worker ends,
-    /// and another takes its place. A loop of its own looks at [`Worker::is_stopping`].
+    /// It prepares; what a worker does comes behind it.
     pub fn on_worker_start<R: Outcome>(
         mut self,
         mut start: impl FnMut(&Worker) -> R + 'static,
@@ -91,11 +89,25 @@ impl Pool {
         make: impl FnMut(&Worker) -> std::result::Result<S, E> + 'static,
         handler: impl FnMut(&mut S, &Task<'_>) -> R + 'static,
     ) -> Self {
-        self.duty.tasks = Some(Box::new(Stateful {
-            make,
-            state: None,
-            handler,
-        }));
+        self.duty.tasks = Some(Box::new(Stateful::new(make, handler)));
+        self
+    }
+
+    /// In each worker, instead of tasks: what it does by itself, until [`Worker::is_stopping`]. When it returns the
+    /// worker ends, and another takes its place.
+    pub fn on_work<R: Outcome>(mut self, work: impl FnMut(&Worker) -> R + 'static) -> Self {
+        self.duty.work = Some(Box::new(Plain(work)));
+        self
+    }
+
+    /// As [`on_work`](Self::on_work), with what `make` makes when the worker starts. If it cannot be made the
+    /// worker cannot start.
+    pub fn on_work_with<S: 'static, E: Display, R: Outcome>(
+        mut self,
+        make: impl FnMut(&Worker) -> std::result::Result<S, E> + 'static,
+        work: impl FnMut(&mut S, &Worker) -> R + 'static,
+    ) -> Self {
+        self.duty.work = Some(Box::new(Stateful::new(make, work)));
         self
     }
 
@@ -225,11 +237,12 @@ impl Pool {
     ///
     /// # Errors
     ///
+    /// [`Invalid`](crate::Error::Invalid) if there are no workers, or nothing for them to do.
     /// [`Start`](crate::Error::Start) if no worker could start, with the reason.
     /// [`Process`](crate::Error::Process) if this process has threads already: start the pool
     /// before them, or from a [template](Self::template).
     pub fn start(self) -> Result<Handle> {
-        Supervisor::new(self.plan())?.start()
+        Supervisor::new(self.plan()?)?.start()
     }
 
     /// Runs the pool here, until it is stopped: by SIGTERM or SIGINT, by a worker's
@@ -240,7 +253,7 @@ impl Pool {
     ///
     /// As [`start`](Self::start).
     pub fn run(self) -> Result<()> {
-        Supervisor::new(self.plan())?.run()
+        Supervisor::new(self.plan()?)?.run()
     }
 
     /// What a template needs of it.
@@ -248,8 +261,19 @@ impl Pool {
         (self.duty, self.terms)
     }
 
-    fn plan(self) -> Plan {
-        Plan {
+    fn plan(self) -> Result<Plan> {
+        let reason = match (&self.duty.tasks, &self.duty.work) {
+            _ if self.workers == 0 => Some("a pool has one worker at least"),
+            (None, None) => Some("its workers have nothing to do: give it on_task or on_work"),
+            (Some(_), Some(_)) => {
+                Some("its workers take tasks (on_task) or work by themselves (on_work), not both")
+            }
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            return Err(Error::Invalid { reason });
+        }
+        Ok(Plan {
             workers: self.workers,
             terms: self.terms,
             spawn: self.spawn,
@@ -259,7 +283,7 @@ impl Pool {
             intensity: self.intensity,
             duty: self.duty,
             hooks: self.hooks,
-        }
+        })
     }
 }
 

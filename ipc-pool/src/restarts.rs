@@ -13,12 +13,21 @@ const COOLING: Duration = Duration::from_secs(30);
 /// What is known of the deaths so far.
 #[derive(Debug, Default)]
 pub(crate) struct Restarts {
-    /// By worker: deaths in a row that proved nothing.
+    /// By worker: lives in a row that proved nothing.
     rows: Vec<u32>,
     open: Option<Instant>,
     /// The most deaths of any kind within a time, if that is limited.
     intensity: Option<(usize, Duration)>,
     recent: Vec<Instant>,
+}
+
+/// How a worker's life ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    /// It had done something since its start, and is no sign of a fault that the next one would share.
+    pub(crate) proved: bool,
+    /// It ended by itself, and well: the next is made later if it did nothing, but that opens no circuit.
+    pub(crate) well: bool,
 }
 
 /// When a worker is to be replaced.
@@ -37,16 +46,19 @@ impl Restarts {
         }
     }
 
-    /// Notes a death. `proved`: that worker had done something since its start, and is no sign of a
-    /// fault that the next one would share. `random` is any number.
-    pub(crate) fn died(&mut self, worker: usize, proved: bool, now: Instant, random: u64) -> Next {
+    /// Notes the end of a worker. `random` is any number.
+    pub(crate) fn ended(&mut self, worker: usize, end: End, now: Instant, random: u64) -> Next {
         if self.rows.len() <= worker {
             self.rows.resize(worker + 1, 0);
         }
         let row = &mut self.rows[worker];
-        *row = if proved { 0 } else { *row + 1 };
+        *row = match end {
+            End { proved: true, .. } => 0,
+            End { well: true, .. } => (*row + 1).min(IN_A_ROW - 1),
+            End { .. } => *row + 1,
+        };
         let row = *row;
-        if row >= IN_A_ROW || self.is_too_many(now) {
+        if !end.well && (row >= IN_A_ROW || self.is_too_many(now)) {
             self.open = Some(now + COOLING);
         }
         if let Some(until) = self.open.filter(|&until| until > now) {
@@ -94,10 +106,19 @@ fn delay(row: u32, random: u64) -> Duration {
 mod tests {
     use super::*;
 
+    const FAULT: End = End {
+        proved: false,
+        well: false,
+    };
+    const KILL: End = End {
+        proved: true,
+        well: false,
+    };
+
     /// The delays of so many deaths in a row, of a worker that dies at once.
     fn delays(deaths: usize) -> Vec<Duration> {
         let (mut restarts, mut now) = (Restarts::default(), Instant::now());
-        let die = |_| match restarts.died(0, false, now, 1023) {
+        let die = |_| match restarts.ended(0, FAULT, now, 1023) {
             Next::Now => Duration::ZERO,
             Next::At(then) => {
                 let delay = then - now;
@@ -125,29 +146,40 @@ mod tests {
     fn a_row_opens_the_circuit_for_all() {
         let (mut restarts, now) = (Restarts::default(), Instant::now());
         for _ in 0..IN_A_ROW {
-            restarts.died(0, false, now, 0);
+            restarts.ended(0, FAULT, now, 0);
         }
         assert!(restarts.is_open(now));
-        assert_eq!(restarts.died(1, true, now, 0), Next::At(now + COOLING));
+        assert_eq!(restarts.ended(1, KILL, now, 0), Next::At(now + COOLING));
         assert!(!restarts.is_open(now + COOLING));
-        assert_eq!(restarts.died(1, true, now + COOLING, 0), Next::Now);
+        assert_eq!(restarts.ended(1, KILL, now + COOLING, 0), Next::Now);
     }
 
     #[test]
     fn deaths_after_work_are_replaced_at_once_however_many() {
         let (mut restarts, now) = (Restarts::default(), Instant::now());
-        assert!((0..1000).all(|_| restarts.died(0, true, now, 0) == Next::Now));
+        assert!((0..1000).all(|_| restarts.ended(0, KILL, now, 0) == Next::Now));
     }
 
     #[test]
     fn a_configured_rate_counts_every_death() {
         let now = Instant::now();
         let mut restarts = Restarts::new(Some((3, Duration::from_secs(1))));
-        let died = |restarts: &mut Restarts, at| restarts.died(0, true, at, 0);
+        let died = |restarts: &mut Restarts, at| restarts.ended(0, KILL, at, 0);
         assert!((0..3).all(|_| died(&mut restarts, now) == Next::Now));
         assert_ne!(died(&mut restarts, now), Next::Now);
         let later = now + COOLING;
         assert_eq!(died(&mut restarts, later), Next::Now);
+    }
+
+    #[test]
+    fn who_ends_well_is_replaced_later_if_he_did_nothing_but_opens_no_circuit() {
+        let now = Instant::now();
+        let mut restarts = Restarts::new(Some((3, Duration::from_secs(1))));
+        let mut ended = |proved| restarts.ended(0, End { proved, well: true }, now, 0);
+        assert!((0..100).all(|_| ended(true) == Next::Now));
+        let last = (0..100).map(|_| ended(false)).last().unwrap();
+        assert!(matches!(last, Next::At(then) if then < now + LONGEST));
+        assert!(!restarts.is_open(now));
     }
 
     #[test]

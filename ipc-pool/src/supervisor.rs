@@ -23,7 +23,7 @@ use crate::duty::Duty;
 use crate::events::{Exit, Hooks, log};
 use crate::handle::{Control, Handle, Order};
 use crate::link::{Ends, Link};
-use crate::restarts::Restarts;
+use crate::restarts::{End, Restarts};
 use crate::status::WorkerStatus;
 use crate::template::{Maker, Spawn, Terms};
 use crate::wire::Kind;
@@ -31,8 +31,9 @@ use crate::{Error, Result};
 use instance::{Instance, Phase};
 use waiting::Waiting;
 
-/// A worker without tasks has proved itself when it has lived so long.
+/// A worker without tasks has proved itself when it has lived so long, or shorter if it ended well.
 const PROVEN: Duration = Duration::from_secs(1);
+const PROVEN_WELL: Duration = Duration::from_millis(100);
 
 /// What a pool is made of.
 pub(crate) struct Plan {
@@ -98,7 +99,12 @@ impl Supervisor {
         let wake = wake.map_err(|e| ipc_core::Error::os("eventfd", object, e))?;
         let wake = Arc::new(wake);
         let book = Book::new(plan.limits, plan.workers, first_id());
-        let desk = Arc::new(Desk::new(book, plan.terms.max_len, wake.clone())?);
+        let desk = Arc::new(Desk::new(
+            book,
+            plan.terms.max_len,
+            has_tasks,
+            wake.clone(),
+        )?);
         let waiting = Waiting::new(&desk, &wake)?;
         Ok(Supervisor {
             control: Arc::new(Control::new(desk.clone(), wake.clone())),
@@ -241,7 +247,9 @@ impl Supervisor {
         }
         let reason = instance.last_words.clone();
         let worker = instance.worker;
-        let proved = acked > 0 || (!self.has_tasks && instance.born.elapsed() >= PROVEN);
+        let well = instance.is_ready && running.is_none() && status.success();
+        let proof = if well { PROVEN_WELL } else { PROVEN };
+        let proved = acked > 0 || (!self.has_tasks && instance.born.elapsed() >= proof);
         self.hooks.worker_exit(&Exit {
             worker,
             pid: instance.child.pid(),
@@ -262,7 +270,7 @@ impl Supervisor {
         }
         // The old one goes on when a reload has failed, the new one when the old one ends.
         if worker < self.wanted && !self.stopping && !self.is_served(worker) {
-            self.mourn(worker, proved);
+            self.mourn(worker, End { proved, well });
         }
     }
 

@@ -31,7 +31,7 @@ pub(crate) enum Kind {
     Failed,
     /// From a worker: it has started, and takes tasks.
     Ready,
-    /// From a worker: it could not start, for this reason.
+    /// From a worker: it could not start, or go on, for this reason.
     Unfit,
     /// From a worker: it leaves the pool and finishes alone; a replacement is to start.
     Detached,

@@ -158,26 +158,23 @@ pub(crate) fn live(birth: Birth, duty: &mut Duty) -> Result<i32> {
 }
 
 fn serve(worker: &Worker, duty: &mut Duty, mut inbox: Inbox, max_tasks: u64) -> Result<i32> {
-    if duty.tasks.is_none() {
-        worker.say(Kind::Ready, "");
-    }
-    let prepared = caught(|| {
-        if let Some(start) = &mut duty.start {
-            start(worker)?;
-        }
-        if let Some(tasks) = &mut duty.tasks {
-            tasks.prepare(worker)?;
-        }
-        Ok(())
-    });
-    if let Err(message) = prepared {
+    if let Err(message) = caught(|| duty.prepare(worker)) {
         worker.say(Kind::Unfit, &message);
         return Ok(1);
+    }
+    worker.say(Kind::Ready, "");
+    if let Some(work) = &mut duty.work {
+        if worker.leaving.get() {
+            return Ok(0); // since its preparation
+        }
+        if let Err(message) = caught(|| work.run(worker)) {
+            worker.say(Kind::Unfit, &message);
+            return Ok(1);
+        }
     }
     let Some(tasks) = &mut duty.tasks else {
         return Ok(0);
     };
-    worker.say(Kind::Ready, "");
     let mut left = max_tasks;
     let mut poller = Poller::new(Spin::Adaptive, Look::Load);
     while left > 0 && inbox.next(worker, &mut poller)? {
@@ -190,7 +187,7 @@ fn serve(worker: &Worker, duty: &mut Duty, mut inbox: Inbox, max_tasks: u64) -> 
             worker,
         };
         inbox.page.announce(lease.id);
-        let outcome = caught(|| tasks.handle(&task));
+        let outcome = caught(|| tasks.run(&task));
         answer(worker, lease, &outcome)?;
         left -= 1;
     }

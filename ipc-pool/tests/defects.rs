@@ -91,7 +91,7 @@ fn a_blocked_worker_stops_at_once_and_says_so() {
 
 /// The same, of a worker that sleeps in a call of its own.
 fn a_call_that_waits_is_interrupted_by_the_stop() {
-    let pool = Pool::new(1).on_worker_start(|worker| {
+    let pool = Pool::new(1).on_work(|worker| {
         while !worker.is_stopping() {
             nix::unistd::pause(); // ended by a handler alone
         }
@@ -168,7 +168,7 @@ fn a_killed_manager_leaves_no_orphans() {
     let dir = tempfile::tempdir().unwrap();
     let (mut manager, ()) = ipc_process::fork(((), ()), |()| {
         let path = dir.path().to_path_buf();
-        let pool = Pool::new(3).on_worker_start(move |worker| -> () {
+        let pool = Pool::new(3).on_work(move |worker| -> () {
             fs::write(path.join(worker.id().to_string()), "").unwrap();
             loop {
                 thread::sleep(Duration::from_secs(1));

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::process::Command;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use ipc_pool::{Error, Handle, Pool, Status};
+use ipc_pool::{Error, Handle, Pool, Status, Worker};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -74,7 +75,7 @@ fn a_dead_worker_is_replaced_under_its_id() {
 fn a_worker_with_a_loop_of_its_own_stops_by_the_flag() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("stopped");
-    let pool = Pool::new(1).on_worker_start(move |worker| {
+    let pool = Pool::new(1).on_work(move |worker| {
         while !worker.is_stopping() {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -90,7 +91,7 @@ fn what_does_not_stop_gets_sigterm_before_sigkill() {
     let pool = Pool::new(1)
         .grace(Duration::from_millis(100))
         .on_worker_exit(|_| {});
-    let pool = pool.on_worker_start(move |worker| -> () {
+    let pool = pool.on_work(move |worker| -> () {
         while !worker.is_stopping() {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -198,9 +199,77 @@ fn a_start_that_fails_is_an_error_with_its_reason() {
     assert!(error.to_string().contains("exit status: 7"), "{error}");
 }
 
+fn a_pool_with_nothing_to_do_is_an_error_at_once() {
+    let said = |pool: Pool| match pool.start().unwrap_err() {
+        Error::Invalid { reason } => reason,
+        error => panic!("{error}"),
+    };
+    assert!(said(Pool::new(0).on_task(|_| ())).contains("one worker"));
+    assert!(said(Pool::new(1)).contains("nothing to do"));
+    assert!(said(Pool::new(1).on_worker_start(|_| ())).contains("nothing to do"));
+    assert!(said(Pool::new(1).on_task(|_| ()).on_work(|_| ())).contains("not both"));
+}
+
+fn who_takes_no_tasks_is_given_none() {
+    let pool = Pool::new(1).on_work(until_stopped).start().unwrap();
+    assert!(matches!(pool.submit(b""), Err(Error::Invalid { .. })));
+    assert!(matches!(pool.submit_to(0, b""), Err(Error::Invalid { .. })));
+}
+
+fn until_stopped(worker: &Worker) {
+    while !worker.is_stopping() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn work_that_cannot_be_prepared_ends_the_run_with_the_reason() {
+    let pools: [fn(Pool) -> Pool; 3] = [
+        |pool| pool.on_worker_start(|_| Err::<(), _>("no database")),
+        |pool| pool.on_worker_start(|_| -> () { panic!("no database") }),
+        |pool| pool.on_work_with(|_| Err::<(), _>("no database"), |(), _| ()),
+    ];
+    for refuse in pools {
+        let pool = Pool::new(3).on_worker_exit(|_| {}).on_work(until_stopped);
+        let error = refuse(pool).run().unwrap_err();
+        assert!(
+            matches!(&error, Error::Start { reason } if reason.contains("no database")),
+            "{error}"
+        );
+    }
+}
+
+fn work_that_ends_with_an_error_says_why() {
+    let (tell, told) = mpsc::channel();
+    let pool = Pool::new(1).on_worker_exit(move |exit| {
+        let _ = tell.send(exit.reason.clone());
+    });
+    let pool = pool.on_work(|_| Err::<(), _>("the source is gone"));
+    let pool = pool.start().unwrap();
+    assert_eq!(told.recv().unwrap().unwrap(), "the source is gone");
+    pool.stop().unwrap();
+}
+
+fn jobs_that_end_well_never_open_the_circuit() {
+    // So many that failed would.
+    let pool = Pool::new(1).on_work(|_| std::thread::sleep(Duration::from_millis(110)));
+    let pool = pool.restart_intensity(3, Duration::from_secs(60));
+    let pool = pool.start().unwrap();
+    until(&pool, |status| {
+        assert!(!status.is_circuit_open);
+        status.restarts == 10
+    });
+    pool.stop().unwrap();
+    // Nor do those that take tasks, and do none.
+    let pool = Pool::new(1).on_task(|_| ()).on_worker_start(Worker::stop);
+    let pool = pool.restart_intensity(3, Duration::from_secs(60));
+    let pool = pool.start().unwrap();
+    until(&pool, |status| status.restarts == 5);
+    assert!(!pool.status().is_circuit_open);
+}
+
 fn workers_that_die_at_once_are_not_a_busy_loop() {
     // Elsewhere such a worker was restarted 316 times a second.
-    let pool = Pool::new(1).on_worker_exit(|_| {}).on_worker_start(|_| ());
+    let pool = Pool::new(1).on_worker_exit(|_| {}).on_work(|_| ());
     let pool = pool.start().unwrap();
     std::thread::sleep(Duration::from_millis(500));
     let restarts = pool.status().restarts;
@@ -235,7 +304,7 @@ fn a_worker_may_stop_itself_or_the_pool() {
     let first = pool.submit_and_wait(b"").unwrap();
     assert_ne!(pool.submit_and_wait(b"").unwrap(), first);
     drop(pool);
-    let run = Pool::new(2).on_worker_start(|worker| {
+    let run = Pool::new(2).on_work(|worker| {
         worker.shutdown();
         while !worker.is_stopping() {
             std::thread::sleep(Duration::from_millis(1));
@@ -263,7 +332,7 @@ fn run_stops_by_sigterm_and_reloads_by_sigusr1() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().to_path_buf();
         let (mut child, ()) = ipc_process::fork(((), ()), |()| {
-            let pool = Pool::new(2).on_worker_start(move |worker| {
+            let pool = Pool::new(2).on_work(move |worker| {
                 fs::write(path.join(std::process::id().to_string()), "").unwrap();
                 while !worker.is_stopping() {
                     std::thread::sleep(Duration::from_millis(1));
@@ -399,7 +468,7 @@ fn the_log_file_is_reopened_in_every_process() {
 }
 
 fn the_owner_is_told_what_happens() {
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = mpsc::channel();
     let (start, exit, shutdown) = (tell.clone(), tell.clone(), tell);
     let pool = Pool::new(1)
         .on_start(move |pool| {
@@ -484,7 +553,10 @@ ipc_core::cases! {
     what_does_not_stop_gets_sigterm_before_sigkill,
     what_was_given_is_finished_and_the_rest_returned, a_reload_replaces_all_and_loses_nothing,
     reloads_by_several_threads_all_come_to_their_end, a_reload_that_fails_keeps_the_old_workers,
-    a_start_that_fails_is_an_error_with_its_reason, workers_that_die_at_once_are_not_a_busy_loop,
+    a_start_that_fails_is_an_error_with_its_reason,
+    a_pool_with_nothing_to_do_is_an_error_at_once, who_takes_no_tasks_is_given_none,
+    work_that_cannot_be_prepared_ends_the_run_with_the_reason, work_that_ends_with_an_error_says_why,
+    jobs_that_end_well_never_open_the_circuit, workers_that_die_at_once_are_not_a_busy_loop,
     a_pool_is_scaled_both_ways, a_worker_may_stop_itself_or_the_pool,
     after_so_many_tasks_a_worker_is_replaced, run_stops_by_sigterm_and_reloads_by_sigusr1,
     a_worker_that_closes_its_descriptors_is_replaced, a_detached_worker_finishes_alone,

@@ -170,7 +170,7 @@ fn nobody_outlives_a_killed_manager() {
             let path = dir.path().to_path_buf();
             let (mut manager, ()) = ipc_process::fork(((), ()), |()| {
                 Pool::new(2)
-                    .on_worker_start(move |_| live(way, &path))
+                    .on_work(move |_| live(way, &path))
                     .run()
                     .unwrap();
             })

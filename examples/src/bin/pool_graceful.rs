@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let pool = Pool::new(2)
-        .on_worker_start(move |worker| {
+        .on_work(move |worker| {
             let queue = Queue::open(key)?;
             let mut orders = queue.receiver(Selection::Exactly(ORDER))?;
             let mut receipts = queue.sender(DONE)?;

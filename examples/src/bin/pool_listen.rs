@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
 
     let pool = Pool::new(2)
-        .on_worker_start(move |worker| {
+        .on_work(move |worker| {
             while !worker.is_stopping() {
                 match listener.accept_timeout(Duration::from_millis(100)) {
                     Ok(mut client) => {

@@ -14,6 +14,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pool = Pool::new(3)
         .on_worker_start(|worker| {
             println!("worker {} starts as process {}", worker.id(), process::id());
+        })
+        .on_work(|worker| {
             while worker.id() != 0 && !worker.is_stopping() {
                 thread::sleep(Duration::from_millis(10)); // its work; worker 0 has none
             }

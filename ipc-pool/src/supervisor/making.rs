@@ -8,7 +8,7 @@ use super::Supervisor;
 use super::instance::Instance;
 use crate::events::log;
 use crate::link;
-use crate::restarts::Next;
+use crate::restarts::{End, Next};
 use crate::template::Maker;
 use crate::{Error, Result};
 
@@ -39,7 +39,8 @@ impl Supervisor {
             if !self.started && self.instances.is_empty() {
                 self.fail(error.to_string());
             } else {
-                self.mourn(worker, false);
+                let (proved, well) = (false, false);
+                self.mourn(worker, End { proved, well });
             }
         }
     }
@@ -99,10 +100,10 @@ impl Supervisor {
     }
 
     /// Decides when a dead worker is replaced.
-    pub(super) fn mourn(&mut self, worker: usize, proved: bool) {
+    pub(super) fn mourn(&mut self, worker: usize, end: End) {
         let (now, random) = (Instant::now(), self.random());
         self.restarted += 1;
-        match self.restarts.died(worker, proved, now, random) {
+        match self.restarts.ended(worker, end, now, random) {
             Next::Now => self.begin(worker),
             Next::At(then) => {
                 if self.restarts.is_open(now) {
