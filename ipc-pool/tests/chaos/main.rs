@@ -61,7 +61,7 @@ fn chaos(transport: Transport) {
         let trouble = scope.spawn(|| {
             let mut random = Random(kills);
             let mut stops = 0;
-            while deaths.landed.load(Relaxed) < kills {
+            while deaths.landed.load(Relaxed) < kills && submitted.load(Relaxed) < tasks * 10 {
                 let landed = deaths.landed.load(Relaxed);
                 if submitted.load(Relaxed) * kills >= landed * tasks {
                     stops += u64::from(torment(&pool, &mut random));
