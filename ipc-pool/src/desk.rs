@@ -29,7 +29,7 @@ pub(crate) struct Desk {
     told: Condvar,
     leader: Mutex<Poller>,
     /// All channels' answers, to sleep on, and the bell.
-    pub(crate) ears: Epoll,
+    pub(crate) ears: Arc<Epoll>,
     /// Ends the leader's sleep.
     bell: EventFd,
     pub(crate) max_len: usize,
@@ -54,10 +54,12 @@ impl Desk {
             .map_err(|e| ipc_core::Error::os("eventfd", object, e))?;
         ears.add(&bell, EpollEvent::new(EpollFlags::EPOLLIN, BELL))
             .map_err(|e| ipc_core::Error::os("epoll_ctl", object, e))?;
+        let ears = Arc::new(ears);
         Ok(Desk {
             state: Mutex::new(State {
                 book,
                 links: Vec::new(),
+                ears: ears.clone(),
                 notices: Vec::new(),
                 supervisor,
                 closed: false,
@@ -117,27 +119,23 @@ impl Desk {
             let reason = "its workers take no tasks: give it on_task";
             return Err(Error::Invalid { reason });
         }
-        let mut state = self.lock();
-        if state.closed {
-            return Err(Error::Stopped);
-        }
-        if let Some(worker) = target.filter(|&worker| worker >= state.book.workers()) {
-            let workers = state.book.workers();
-            return Err(Error::UnknownWorker { worker, workers });
-        }
-        if let Some(entered) = state.book.submit(payload, target, ticket) {
-            state.dispatch();
-            return Ok(entered);
-        }
-        drop(state);
-        self.wait(wait, |state| {
+        // Looked at again after a wait: the pool may be smaller then.
+        let enter = |state: &mut State| {
             if state.closed {
                 return Some(Err(Error::Stopped));
+            }
+            let workers = state.book.workers();
+            if let Some(worker) = target.filter(|&worker| worker >= workers) {
+                return Some(Err(Error::UnknownWorker { worker, workers }));
             }
             let entered = state.book.submit(payload, target, ticket)?;
             state.dispatch();
             Some(Ok(entered))
-        })?
+        };
+        if let Some(entered) = enter(&mut self.lock()) {
+            return entered;
+        }
+        self.wait(wait, enter)?
     }
 
     /// Waits until `found` finds something.

@@ -20,6 +20,8 @@ pub(crate) struct Link {
     pub(crate) page: Page,
     /// Whether the other end is gone, or what came from it is no record.
     pub(crate) broken: bool,
+    /// Whether a part of what was sent is still here, and its rest goes out when there is room.
+    pub(crate) tail: bool,
 }
 
 /// The worker's end, to be handed over.
@@ -64,6 +66,7 @@ pub(crate) fn link(transport: Transport, max_len: usize) -> Result<(Link, Ends)>
         rx,
         page,
         broken: false,
+        tail: false,
     };
     Ok((link, Ends { fds, state }))
 }
@@ -88,6 +91,7 @@ pub(crate) fn attach(transport: Transport, mut ends: Ends) -> Result<Link> {
         rx,
         page,
         broken: false,
+        tail: false,
     })
 }
 
@@ -116,6 +120,23 @@ impl Tx {
                 record.clear();
                 sent
             }
+        }
+    }
+
+    /// Whether a part of a record is still to go out.
+    #[inline]
+    pub(crate) fn has_tail(&self) -> bool {
+        match self {
+            Tx::Shm(_) => false,
+            Tx::Unix(tx, _) => tx.pending().is_some(),
+        }
+    }
+
+    /// Sends what is left of a record.
+    pub(crate) fn flush(&mut self, wait: Wait) -> ipc_core::Result<()> {
+        match self {
+            Tx::Shm(_) => Ok(()),
+            Tx::Unix(tx, _) => tx.flush(wait),
         }
     }
 }

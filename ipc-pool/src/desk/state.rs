@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ipc_core::Wait;
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::eventfd::EventFd;
 
 use crate::book::{Answer, Book};
@@ -14,6 +15,8 @@ pub(crate) struct State {
     pub(crate) book: Book,
     /// By seat.
     pub(crate) links: Vec<Option<Link>>,
+    /// Hear when a channel takes more, too, while it has taken a part of a task.
+    pub(super) ears: Arc<Epoll>,
     /// What workers said to the pool itself, by seat.
     pub(crate) notices: Vec<(usize, Kind, String)>,
     /// Wakes the one who heeds them.
@@ -32,12 +35,15 @@ impl State {
     /// Gives waiting tasks to workers with room.
     #[inline]
     pub(crate) fn dispatch(&mut self) {
-        let links = &mut self.links;
+        let (links, ears) = (&mut self.links, &self.ears);
         self.book.dispatch(|seat, lease, payload| {
             let Some(link) = &mut links[seat] else {
                 return false;
             };
             let sent = link.tx.send(Kind::Task, lease, payload, Wait::Never);
+            if link.tx.has_tail() && !std::mem::replace(&mut link.tail, true) {
+                hear(ears, seat, link);
+            }
             // One that is gone takes nothing: what it had comes back when it is reaped.
             sent.is_ok()
         });
@@ -89,6 +95,13 @@ impl State {
         let Some(Some(link)) = self.links.get_mut(seat) else {
             return;
         };
+        if link.tail {
+            let _ = link.tx.flush(Wait::Never);
+            link.tail = link.tx.has_tail();
+            if !link.tail {
+                hear(&self.ears, seat, link);
+            }
+        }
         match link.rx.woken() {
             Ok(true) => {
                 self.enter(seat);
@@ -139,4 +152,13 @@ impl State {
             }
         }
     }
+}
+
+/// Hears of what a channel is waited for now.
+#[cold]
+fn hear(ears: &Epoll, seat: usize, link: &Link) {
+    let mut flags = EpollFlags::EPOLLIN;
+    flags.set(EpollFlags::EPOLLOUT, link.tail);
+    // Refused if it is broken, and is heard no more.
+    let _ = ears.modify(&link.rx, &mut EpollEvent::new(flags, seat as u64));
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::Supervisor;
 use crate::events::log;
+use crate::restarts::End;
 
 impl Supervisor {
     pub(super) fn scale(&mut self, workers: usize) {
@@ -54,6 +55,11 @@ impl Supervisor {
         self.due[worker] = None;
         if let Err(error) = self.try_begin(worker) {
             self.end_reload(Some(error.to_string()));
+            if !self.is_served(worker) {
+                // It was dead already, and due.
+                let (proved, well) = (false, false);
+                self.mourn(worker, End { proved, well });
+            }
         } else if let Some(new) = self.instances.last_mut() {
             new.is_new = true;
         }
