@@ -152,6 +152,9 @@ fn signals_for_all_leave_workers_alone() {
     assert_eq!(pool.status().restarts, 0);
 }
 
+/// Nobody lives longer than its manager by this, where the environment asks for so many trials.
+const PROMISED: Duration = Duration::from_millis(100);
+
 /// How a worker spends its time when its manager dies.
 #[derive(Clone, Copy)]
 enum Way {
@@ -162,7 +165,8 @@ enum Way {
 }
 
 fn nobody_outlives_a_killed_manager() {
-    let trials = std::env::var("TRIALS").map_or(5, |trials| trials.parse().unwrap());
+    let given = std::env::var("TRIALS").ok();
+    let trials = given.as_ref().map_or(5, |trials| trials.parse().unwrap());
     let mut longest = Duration::ZERO;
     for way in [Way::Idle, Way::Computing, Way::Blocked, Way::Stopped] {
         for _ in 0..trials {
@@ -202,6 +206,7 @@ fn nobody_outlives_a_killed_manager() {
             longest = longest.max(killed.elapsed());
         }
     }
+    assert!(given.is_none() || longest < PROMISED, "{longest:?}");
     println!(
         "nobody was left {longest:?} after the manager's death, {} times",
         4 * trials
