@@ -19,7 +19,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::book::Book;
 use crate::link::Link;
 use crate::wire::Kind;
-use crate::{Error, Result};
+use crate::{Error, Quarantined, Result};
 pub(crate) use state::State;
 
 #[derive(Debug)]
@@ -295,9 +295,13 @@ impl Desk {
     }
 
     /// The worker in a seat is dead: takes in what it had answered, and puts the rest back. Returns how
-    /// many it answered in its life, the task that it was running, and that again if it was one
-    /// death too many.
-    pub(crate) fn bury(&self, seat: usize, status: ExitStatus) -> (u64, Option<u64>, Option<u64>) {
+    /// many it answered in its life, the task that it was running, and what is kept of that if it was
+    /// one death too many.
+    pub(crate) fn bury(
+        &self,
+        seat: usize,
+        status: ExitStatus,
+    ) -> (u64, Option<u64>, Option<Quarantined>) {
         let mut state = self.lock();
         state.take_in_of(seat);
         let Some(link) = state.links.get_mut(seat).and_then(Option::take) else {
@@ -307,6 +311,7 @@ impl Desk {
         let acked = state.book.acked(seat);
         let running = state.book.is_first(seat, link.page.running());
         let killer = state.book.leave(seat, running, status);
+        let killer = killer.and_then(|_| state.book.quarantined().last().cloned());
         state.dispatch();
         (acked, running, killer)
     }

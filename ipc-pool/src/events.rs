@@ -2,7 +2,7 @@
 
 use std::process::ExitStatus;
 
-use crate::Handle;
+use crate::{Handle, Quarantined};
 
 /// A worker has ended.
 #[derive(Clone, Debug)]
@@ -27,6 +27,7 @@ pub(crate) struct Hooks {
     pub(crate) start: Option<Box<dyn FnMut(&Handle) + Send>>,
     pub(crate) shutdown: Option<Box<dyn FnMut() + Send>>,
     pub(crate) worker_exit: Option<Box<dyn FnMut(&Exit) + Send>>,
+    pub(crate) quarantine: Option<Box<dyn FnMut(&Quarantined) + Send>>,
 }
 
 impl Hooks {
@@ -35,6 +36,17 @@ impl Hooks {
             Some(hook) => hook(exit),
             None if exit.status.success() => {}
             None => log(&describe(exit)),
+        }
+    }
+
+    pub(crate) fn quarantine(&mut self, task: &Quarantined) {
+        match &mut self.quarantine {
+            Some(hook) => hook(task),
+            None => log(&format!(
+                "task {} is quarantined: it has killed {} workers",
+                task.id,
+                task.history.len()
+            )),
         }
     }
 }

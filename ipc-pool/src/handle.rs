@@ -41,6 +41,7 @@ pub(crate) enum Order {
     Reload,
     Scale(usize),
     ReopenLog,
+    Signal(usize, i32),
 }
 
 /// What the supervisor tells.
@@ -54,6 +55,8 @@ pub(crate) struct News {
     pub(crate) ended: bool,
     pub(crate) failure: Option<String>,
     pub(crate) status: Status,
+    /// How often the status was told.
+    pub(crate) told: u64,
 }
 
 impl Handle {
@@ -196,8 +199,8 @@ impl Handle {
     }
 
     /// Stops the pool and waits for every worker. Nothing more is taken in; workers finish what they
-    /// have been given, within [`Pool::grace`](crate::Pool::grace). What still waits is not run: it
-    /// is returned, and its tickets say [`Stopped`](Error::Stopped). Wait first
+    /// have been given for up to [`Pool::grace`](crate::Pool::grace), then the task that they run for as long
+    /// again. What still waits is not run: it is returned, and its tickets say [`Stopped`](Error::Stopped). Wait first
     /// ([`wait_all`](Self::wait_all)) for nothing to be left.
     ///
     /// # Errors
@@ -223,6 +226,46 @@ impl Handle {
         let mut status = control.news().status.clone();
         status.count(&control.desk.lock().book);
         status
+    }
+
+    /// Waits until `is` says so of the pool's [status](Self::status), which is looked at whenever a worker has started, is
+    /// ready, or has ended: [`Status::is_complete`] says that all are ready.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`](Error::Stopped) if the pool ends before.
+    pub fn wait_until(&self, mut is: impl FnMut(&Status) -> bool) -> Result<Status> {
+        let control = &self.owner.control;
+        let mut seen = None;
+        loop {
+            let news = control.wait(|news| news.ended || Some(news.told) != seen);
+            let ended = news.ended;
+            seen = Some(news.told);
+            drop(news); // what is called may look at the pool itself
+            let status = self.status();
+            if is(&status) {
+                return Ok(status);
+            }
+            if ended {
+                return Err(Error::Stopped);
+            }
+        }
+    }
+
+    /// Sends a signal to the process that works as `worker`, and to no other: its process id may be
+    /// another's by the time that one calls kill(2). Does not wait for it.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownWorker`](Error::UnknownWorker).
+    pub fn signal(&self, worker: usize, signal: i32) -> Result<()> {
+        let control = &self.owner.control;
+        let workers = control.desk.lock().book.workers();
+        if worker >= workers {
+            return Err(Error::UnknownWorker { worker, workers });
+        }
+        control.order(Order::Signal(worker, signal));
+        Ok(())
     }
 
     /// The tasks that killed too many workers.

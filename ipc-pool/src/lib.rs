@@ -7,6 +7,7 @@ mod error;
 mod events;
 mod handle;
 mod lag;
+mod life;
 mod link;
 mod pool;
 mod restarts;

@@ -12,7 +12,7 @@ use crate::events::{Exit, Hooks};
 use crate::handle::Handle;
 use crate::supervisor::{Plan, Supervisor};
 use crate::template::{self, Spawn, Template, Terms};
-use crate::{Error, Result, Task, Transport, Worker};
+use crate::{Error, Quarantined, Result, Task, Transport, Worker};
 
 /// A pool of workers, before it starts: how many, what they do, and how they are looked after.
 ///
@@ -83,7 +83,8 @@ impl Pool {
     }
 
     /// As [`on_task`](Self::on_task), with a state that `make` makes once in each worker, when it starts: a
-    /// connection, say. If it cannot be made the worker cannot start.
+    /// connection, say. If it cannot be made the worker cannot start. It is made anew after a panic, which may
+    /// have left it half changed.
     pub fn on_task_with<S: 'static, E: Display, R: Outcome>(
         mut self,
         make: impl FnMut(&Worker) -> std::result::Result<S, E> + 'static,
@@ -127,6 +128,13 @@ impl Pool {
     /// on stderr.
     pub fn on_worker_exit(mut self, exit: impl FnMut(&Exit) + Send + 'static) -> Self {
         self.hooks.worker_exit = Some(Box::new(exit));
+        self
+    }
+
+    /// In this process, when a task has killed so many workers that no more are given to it. Without it
+    /// that is a line on stderr.
+    pub fn on_quarantine(mut self, quarantine: impl FnMut(&Quarantined) + Send + 'static) -> Self {
+        self.hooks.quarantine = Some(Box::new(quarantine));
         self
     }
 
@@ -218,8 +226,9 @@ impl Pool {
         self
     }
 
-    /// How long a worker may take to stop: 3 s unless asked. It then gets SIGTERM, if that has not
-    /// come yet, and SIGKILL after the same time again.
+    /// How long a worker may take to end after SIGTERM, until SIGKILL: 3 s unless asked. SIGTERM comes at once in a
+    /// reload, and to a worker that has nothing to finish; when the pool is stopped one that has tasks may
+    /// finish them for as long before it. So a stop takes twice this time at most.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self

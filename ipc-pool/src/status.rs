@@ -8,6 +8,8 @@ use crate::book::Book;
 pub struct Status {
     /// The workers, by id; during a reload an id may be there twice.
     pub workers: Vec<WorkerStatus>,
+    /// How many there are to be.
+    pub(crate) wanted: usize,
     /// The process id of the template, from which workers are copied.
     pub template: u32,
     /// Workers that took the place of another so far.
@@ -46,6 +48,15 @@ pub struct WorkerStatus {
 }
 
 impl Status {
+    /// Whether every worker is there, and ready.
+    pub fn is_complete(&self) -> bool {
+        let is_ready = |id| {
+            let mut workers = self.workers.iter();
+            workers.any(|worker| worker.id == id && worker.is_ready)
+        };
+        (0..self.wanted).all(is_ready)
+    }
+
     /// Adds what the book knows.
     pub(crate) fn count(&mut self, book: &Book) {
         let counts = book.counts();

@@ -239,12 +239,6 @@ impl Supervisor {
         let (acked, running, killer) = self.desk.bury(self.instances[at].seat, status);
         self.heed_notices(); // its last words among them
         let instance = self.instances.swap_remove(at);
-        if let Some(id) = killer {
-            log(&format!(
-                "task {id} is quarantined: worker {} was the last that it killed",
-                instance.worker
-            ));
-        }
         let reason = instance.last_words.clone();
         let worker = instance.worker;
         let well = instance.is_ready && running.is_none() && status.success();
@@ -257,6 +251,9 @@ impl Supervisor {
             reason: reason.clone(),
             task: running,
         });
+        if let Some(killer) = killer {
+            self.hooks.quarantine(&killer);
+        }
         self.desk.ring();
         if !self.started && !instance.is_ready && self.instances.is_empty() && !self.stopping {
             let reason = reason.unwrap_or_else(|| format!("{status}, before it was ready"));
@@ -333,6 +330,15 @@ impl Supervisor {
             Order::Reload => {} // the news say so
             Order::Scale(workers) => self.scale(workers),
             Order::ReopenLog => self.reopen_log(),
+            Order::Signal(worker, signal) => self.signal(worker, signal),
+        }
+    }
+
+    fn signal(&self, worker: usize, signal: i32) {
+        let mut instances = self.instances.iter();
+        let found = instances.find(|one| one.worker == worker && one.is_serving());
+        if let Some(Err(error)) = found.map(|one| one.child.signal(signal)) {
+            log(&format!("worker {worker}: {error}"));
         }
     }
 
@@ -406,11 +412,15 @@ impl Supervisor {
         });
         let mut workers: Vec<_> = workers.collect();
         workers.sort_by_key(|worker| worker.id);
-        let status = &mut self.control.news().status;
-        status.workers = workers;
-        status.template = self.maker.as_ref().map_or(0, Maker::pid);
-        status.restarts = self.restarted;
-        status.is_circuit_open = self.restarts.is_open(Instant::now());
+        self.control.tell(|news| {
+            news.told += 1;
+            let status = &mut news.status;
+            status.workers = workers;
+            status.wanted = self.wanted;
+            status.template = self.maker.as_ref().map_or(0, Maker::pid);
+            status.restarts = self.restarted;
+            status.is_circuit_open = self.restarts.is_open(Instant::now());
+        });
     }
 
     fn end(&mut self) {

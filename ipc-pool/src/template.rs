@@ -19,8 +19,8 @@ use ipc_process::{Child, ProcessOptions, set_parent_death};
 use ipc_socket::{Kind, SocketDuplex, SocketOptions};
 
 use crate::duty::Duty;
+use crate::life::{self, Birth};
 use crate::link::{self, Ends};
-use crate::worker::{self, Birth};
 use crate::{Error, Pool, Result, Transport, sys};
 
 /// What all workers of a pool have in common.
@@ -261,7 +261,7 @@ fn be_born(id: usize, max_tasks: u64, ends: Ends, duty: &mut Duty, terms: &Terms
                 max_tasks,
                 link,
             };
-            worker::live(birth, duty)
+            life::live(birth, duty)
         });
         lived.unwrap_or_else(|error| {
             eprintln!("worker {id}: {error}");

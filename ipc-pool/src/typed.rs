@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipc_core::{Codec, Postcard, Wait};
 
-use crate::{Handle, Pool, Result, Task, Ticket};
+use crate::{Handle, Pool, Result, Task, Ticket, Worker};
 
 impl Pool {
     /// As [`on_task`](Pool::on_task), for tasks that are values of type `T` and answers of type `A`,
@@ -24,6 +24,9 @@ impl Pool {
     /// let numbers = pool.typed::<(String, u32), i64>();
     /// let ticket = numbers.submit(&("ff".into(), 16))?;
     /// assert_eq!(ticket.wait()?, 255);
+    /// let tickets = numbers.submit_many(&[("7".into(), 8), ("10".into(), 2)])?;
+    /// let answers: Result<Vec<i64>, _> = tickets.into_iter().map(|ticket| ticket.wait()).collect();
+    /// assert_eq!(answers?, [7, 2]);
     /// assert!(numbers.submit_and_wait(&("x".into(), 10)).is_err());
     /// # Ok(())
     /// # }
@@ -49,16 +52,38 @@ impl Pool {
         C: Codec<T> + Codec<A> + 'static,
         E: Display,
     {
-        self.on_task(move |task| {
-            let value = codec.decode(task.payload()).map_err(|e| e.to_string())?;
-            let answer = handler(value, task).map_err(|e| e.to_string())?;
-            let mut bytes = Vec::new();
-            codec
-                .encode(&answer, &mut bytes)
-                .map_err(|e| e.to_string())?;
-            Ok::<_, String>(bytes)
+        self.on_task(move |task| answer(&codec, task, |value| handler(value, task)))
+    }
+
+    /// As [`on_typed_task`](Pool::on_typed_task), with a state as of [`on_task_with`](Pool::on_task_with).
+    pub fn on_typed_task_with<S: 'static, F: Display, T, A, E>(
+        self,
+        make: impl FnMut(&Worker) -> std::result::Result<S, F> + 'static,
+        mut handler: impl FnMut(&mut S, T, &Task<'_>) -> std::result::Result<A, E> + 'static,
+    ) -> Self
+    where
+        Postcard: Codec<T> + Codec<A>,
+        E: Display,
+    {
+        self.on_task_with(make, move |state, task| {
+            answer(&Postcard, task, |value| handler(state, value, task))
         })
     }
+}
+
+/// Between the bytes of a task and of its answer: values.
+fn answer<T, A, E: Display>(
+    codec: &(impl Codec<T> + Codec<A>),
+    task: &Task<'_>,
+    handle: impl FnOnce(T) -> std::result::Result<A, E>,
+) -> std::result::Result<Vec<u8>, String> {
+    let value = codec.decode(task.payload()).map_err(|e| e.to_string())?;
+    let answer = handle(value).map_err(|e| e.to_string())?;
+    let mut bytes = Vec::new();
+    codec
+        .encode(&answer, &mut bytes)
+        .map_err(|e| e.to_string())?;
+    Ok(bytes)
 }
 
 impl Handle {
@@ -100,13 +125,33 @@ impl<T, A, C: Codec<T> + Codec<A> + Clone> Typed<T, A, C> {
     ///
     /// As [`Handle::submit_wait`], and what the codec says.
     pub fn submit_wait(&self, task: &T, wait: Wait) -> Result<TypedTicket<A, C>> {
-        let mut payload = Vec::new();
-        self.codec.encode(task, &mut payload)?;
-        Ok(TypedTicket {
-            ticket: self.handle.submit_wait(&payload, wait)?,
-            codec: self.codec.clone(),
-            answer: PhantomData,
-        })
+        let payload = self.encode(task)?;
+        Ok(self.ticket(self.handle.submit_wait(&payload, wait)?))
+    }
+
+    /// Submits a task to one worker, waiting for room as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::submit_to`], and what the codec says.
+    pub fn submit_to(&self, worker: usize, task: &T) -> Result<TypedTicket<A, C>> {
+        let payload = self.encode(task)?;
+        Ok(self.ticket(self.handle.submit_to(worker, &payload)?))
+    }
+
+    /// Submits several tasks, waiting for room as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::submit_many`], and what the codec says.
+    pub fn submit_many<'a>(
+        &self,
+        tasks: impl IntoIterator<Item = &'a T>,
+    ) -> Result<Vec<TypedTicket<A, C>>>
+    where
+        T: 'a,
+    {
+        tasks.into_iter().map(|task| self.submit(task)).collect()
     }
 
     /// Submits a task and waits for its answer.
@@ -116,6 +161,20 @@ impl<T, A, C: Codec<T> + Codec<A> + Clone> Typed<T, A, C> {
     /// As [`submit_wait`](Self::submit_wait), then as [`TypedTicket::wait`].
     pub fn submit_and_wait(&self, task: &T) -> Result<A> {
         self.submit(task)?.wait()
+    }
+
+    fn encode(&self, task: &T) -> Result<Vec<u8>> {
+        let mut payload = Vec::new();
+        self.codec.encode(task, &mut payload)?;
+        Ok(payload)
+    }
+
+    fn ticket(&self, ticket: Ticket) -> TypedTicket<A, C> {
+        TypedTicket {
+            ticket,
+            codec: self.codec.clone(),
+            answer: PhantomData,
+        }
     }
 }
 

@@ -11,13 +11,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
 fn until(pool: &Handle, is: impl Fn(&Status) -> bool) -> Status {
-    loop {
-        let status = pool.status();
-        if is(&status) {
-            return status;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
+    pool.wait_until(is).unwrap()
 }
 
 fn are_ready(count: usize) -> impl Fn(&Status) -> bool {

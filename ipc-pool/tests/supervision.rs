@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use ipc_pool::{Error, Handle, Pool, Status, Worker};
+use ipc_pool::{Error, Handle, Pool, Status};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -23,13 +23,7 @@ fn pids(status: &Status) -> Vec<u32> {
 
 /// Waits until `is` says so of the pool's status.
 fn until(pool: &Handle, is: impl Fn(&Status) -> bool) -> Status {
-    loop {
-        let status = pool.status();
-        if is(&status) {
-            return status;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    pool.wait_until(is).unwrap()
 }
 
 fn send(pid: u32, signal: Signal) {
@@ -72,17 +66,20 @@ fn a_dead_worker_is_replaced_under_its_id() {
     assert_ne!(after.workers[1].pid, before.workers[1].pid);
 }
 
-fn a_worker_with_a_loop_of_its_own_stops_by_the_flag() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("stopped");
-    let pool = Pool::new(1).on_work(move |worker| {
-        while !worker.is_stopping() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        fs::write(&path, "").unwrap();
-    });
-    pool.start().unwrap().stop().unwrap();
-    assert!(dir.path().join("stopped").exists());
+fn a_signal_goes_to_a_worker_and_to_none_other() {
+    let pool = echo(2);
+    let before = pool.wait_until(Status::is_complete).unwrap();
+    for restarts in 1..5 {
+        pool.signal(1, Signal::SIGKILL as i32).unwrap();
+        let after = pool.wait_until(|status| status.restarts == restarts && status.is_complete());
+        assert_eq!(after.unwrap().workers[0], before.workers[0]);
+        pool.submit_to(1, b"").unwrap().wait().unwrap(); // it has done something
+    }
+    let error = pool.signal(2, Signal::SIGKILL as i32).unwrap_err();
+    assert!(matches!(error, Error::UnknownWorker { worker: 2, .. }));
+    pool.stop().unwrap();
+    let ended = pool.wait_until(|status| status.restarts == 100);
+    assert!(matches!(ended, Err(Error::Stopped)));
 }
 
 fn what_does_not_stop_gets_sigterm_before_sigkill() {
@@ -197,83 +194,6 @@ fn a_start_that_fails_is_an_error_with_its_reason() {
         .run()
         .unwrap_err();
     assert!(error.to_string().contains("exit status: 7"), "{error}");
-}
-
-fn a_pool_with_nothing_to_do_is_an_error_at_once() {
-    let said = |pool: Pool| match pool.start().unwrap_err() {
-        Error::Invalid { reason } => reason,
-        error => panic!("{error}"),
-    };
-    assert!(said(Pool::new(0).on_task(|_| ())).contains("one worker"));
-    assert!(said(Pool::new(1)).contains("nothing to do"));
-    assert!(said(Pool::new(1).on_worker_start(|_| ())).contains("nothing to do"));
-    assert!(said(Pool::new(1).on_task(|_| ()).on_work(|_| ())).contains("not both"));
-}
-
-fn who_takes_no_tasks_is_given_none() {
-    let pool = Pool::new(1).on_work(until_stopped).start().unwrap();
-    assert!(matches!(pool.submit(b""), Err(Error::Invalid { .. })));
-    assert!(matches!(pool.submit_to(0, b""), Err(Error::Invalid { .. })));
-}
-
-fn until_stopped(worker: &Worker) {
-    while !worker.is_stopping() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-fn work_that_cannot_be_prepared_ends_the_run_with_the_reason() {
-    let pools: [fn(Pool) -> Pool; 3] = [
-        |pool| pool.on_worker_start(|_| Err::<(), _>("no database")),
-        |pool| pool.on_worker_start(|_| -> () { panic!("no database") }),
-        |pool| pool.on_work_with(|_| Err::<(), _>("no database"), |(), _| ()),
-    ];
-    for refuse in pools {
-        let pool = Pool::new(3).on_worker_exit(|_| {}).on_work(until_stopped);
-        let error = refuse(pool).run().unwrap_err();
-        assert!(
-            matches!(&error, Error::Start { reason } if reason.contains("no database")),
-            "{error}"
-        );
-    }
-}
-
-fn work_that_ends_with_an_error_says_why() {
-    let (tell, told) = mpsc::channel();
-    let pool = Pool::new(1).on_worker_exit(move |exit| {
-        let _ = tell.send(exit.reason.clone());
-    });
-    let pool = pool.on_work(|_| Err::<(), _>("the source is gone"));
-    let pool = pool.start().unwrap();
-    assert_eq!(told.recv().unwrap().unwrap(), "the source is gone");
-    pool.stop().unwrap();
-}
-
-fn jobs_that_end_well_never_open_the_circuit() {
-    // So many that failed would.
-    let pool = Pool::new(1).on_work(|_| std::thread::sleep(Duration::from_millis(110)));
-    let pool = pool.restart_intensity(3, Duration::from_secs(60));
-    let pool = pool.start().unwrap();
-    until(&pool, |status| {
-        assert!(!status.is_circuit_open);
-        status.restarts == 10
-    });
-    pool.stop().unwrap();
-    // Nor do those that take tasks, and do none.
-    let pool = Pool::new(1).on_task(|_| ()).on_worker_start(Worker::stop);
-    let pool = pool.restart_intensity(3, Duration::from_secs(60));
-    let pool = pool.start().unwrap();
-    until(&pool, |status| status.restarts == 5);
-    assert!(!pool.status().is_circuit_open);
-}
-
-fn workers_that_die_at_once_are_not_a_busy_loop() {
-    // Elsewhere such a worker was restarted 316 times a second.
-    let pool = Pool::new(1).on_worker_exit(|_| {}).on_work(|_| ());
-    let pool = pool.start().unwrap();
-    std::thread::sleep(Duration::from_millis(500));
-    let restarts = pool.status().restarts;
-    assert!((2..10).contains(&restarts), "{restarts}");
 }
 
 fn a_pool_is_scaled_both_ways() {
@@ -469,8 +389,9 @@ fn the_log_file_is_reopened_in_every_process() {
 
 fn the_owner_is_told_what_happens() {
     let (tell, told) = mpsc::channel();
-    let (start, exit, shutdown) = (tell.clone(), tell.clone(), tell);
+    let (start, exit, quarantine, shutdown) = (tell.clone(), tell.clone(), tell.clone(), tell);
     let pool = Pool::new(1)
+        .max_kills(2)
         .on_start(move |pool| {
             start
                 .send(format!("start of {}", pool.status().workers.len()))
@@ -485,19 +406,29 @@ fn the_owner_is_told_what_happens() {
             ))
             .unwrap();
         })
+        .on_quarantine(move |task| {
+            quarantine
+                .send(format!("quarantine of {:?}", task.payload.as_slice()))
+                .unwrap();
+        })
         .on_shutdown(move || shutdown.send("shutdown".into()).unwrap())
         .on_task(|task| {
-            if task.attempt() == 1 {
+            if task.attempt() == 1 || task.payload() == [7] {
                 std::process::abort();
             }
         });
     let pool = pool.start().unwrap();
     pool.submit_and_wait(b"").unwrap();
+    pool.submit_and_wait(&[7]).unwrap_err();
+    pool.wait_until(Status::is_complete).unwrap();
     pool.stop().unwrap();
     let told: Vec<String> = told.try_iter().collect();
     let expected = [
         "start of 1",
         "worker 0 died: true, of a task: true",
+        "worker 0 died: true, of a task: true",
+        "worker 0 died: true, of a task: true",
+        "quarantine of [7]",
         "shutdown",
         "worker 0 died: false, of a task: false",
     ];
@@ -549,14 +480,11 @@ fn with_threads_it_refuses() {
 
 ipc_core::cases! {
     workers_are_the_programs_own_children, a_dead_worker_is_replaced_under_its_id,
-    a_worker_with_a_loop_of_its_own_stops_by_the_flag,
+    a_signal_goes_to_a_worker_and_to_none_other,
     what_does_not_stop_gets_sigterm_before_sigkill,
     what_was_given_is_finished_and_the_rest_returned, a_reload_replaces_all_and_loses_nothing,
     reloads_by_several_threads_all_come_to_their_end, a_reload_that_fails_keeps_the_old_workers,
     a_start_that_fails_is_an_error_with_its_reason,
-    a_pool_with_nothing_to_do_is_an_error_at_once, who_takes_no_tasks_is_given_none,
-    work_that_cannot_be_prepared_ends_the_run_with_the_reason, work_that_ends_with_an_error_says_why,
-    jobs_that_end_well_never_open_the_circuit, workers_that_die_at_once_are_not_a_busy_loop,
     a_pool_is_scaled_both_ways, a_worker_may_stop_itself_or_the_pool,
     after_so_many_tasks_a_worker_is_replaced, run_stops_by_sigterm_and_reloads_by_sigusr1,
     a_worker_that_closes_its_descriptors_is_replaced, a_detached_worker_finishes_alone,

@@ -86,6 +86,54 @@ fn errors_and_panics_are_answers() {
     assert_eq!(pool.status().failed, 2);
 }
 
+fn a_state_is_made_anew_after_a_panic() {
+    let pool = Pool::new(1).on_task_with(
+        |_| Ok::<_, String>(vec![0u8; 2]),
+        |state, task| match task.payload() {
+            b"panic" => {
+                state.clear(); // one half of a change
+                panic!("in the middle of it");
+            }
+            b"error" => Err("an error, and a sound state".to_string()),
+            _ => {
+                state[0] += 1;
+                Ok(state.clone())
+            }
+        },
+    );
+    let pool = pool.start().unwrap();
+    assert_eq!(pool.submit_and_wait(b"").unwrap(), [1, 0]);
+    pool.submit_and_wait(b"error").unwrap_err();
+    assert_eq!(pool.submit_and_wait(b"").unwrap(), [2, 0]);
+    pool.submit_and_wait(b"panic").unwrap_err();
+    assert_eq!(pool.submit_and_wait(b"").unwrap(), [1, 0]);
+    assert_eq!(pool.status().restarts, 0);
+}
+
+fn who_cannot_make_it_anew_is_replaced() {
+    let mut made = 0;
+    let pool = Pool::new(1).on_worker_exit(|_| {}).on_task_with(
+        move |_| {
+            made += 1;
+            if made == 1 {
+                Ok(())
+            } else {
+                Err("no database")
+            }
+        },
+        |(), task| {
+            assert_ne!(task.payload(), b"panic");
+            task.attempt().to_string()
+        },
+    );
+    let pool = pool.start().unwrap();
+    let panics = pool.submit(b"panic").unwrap();
+    let next = pool.submit(b"next").unwrap();
+    assert!(matches!(panics.wait(), Err(Error::Task { .. })));
+    assert_eq!(next.wait().unwrap(), b"1");
+    assert_eq!(pool.status().restarts, 1);
+}
+
 fn what_is_too_large_is_refused() {
     let pool = Pool::new(1).max_len(1000);
     let pool = pool
@@ -227,7 +275,8 @@ fn a_ticket_outlives_a_deadline() {
 
 ipc_core::cases! {
     an_answer_comes_back, many_tickets_in_any_order, several_threads_submit_and_wait,
-    errors_and_panics_are_answers, what_is_too_large_is_refused, a_given_worker_gets_its_tasks,
+    errors_and_panics_are_answers, a_state_is_made_anew_after_a_panic, who_cannot_make_it_anew_is_replaced,
+    what_is_too_large_is_refused, a_given_worker_gets_its_tasks,
     killed_workers_lose_nothing, poison_is_quarantined_with_its_history,
     exit_in_a_handler_is_a_death, a_full_pool_makes_submitters_wait,
     abandoned_tickets_are_done_all_the_same, a_ticket_outlives_a_deadline,

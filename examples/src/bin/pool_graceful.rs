@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use ipc_msgqueue::{Error as IpcError, Key, Kind, Queue, Receiver, Selection, Sender, Wait};
-use ipc_pool::Pool;
+use ipc_pool::{Pool, Worker};
 
 const ORDER: Kind = Kind::of::<1>();
 const DONE: Kind = Kind::of::<2>();
@@ -24,23 +24,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let pool = Pool::new(2)
-        .on_work(move |worker| {
-            let queue = Queue::open(key)?;
-            let mut orders = queue.receiver(Selection::Exactly(ORDER))?;
-            let mut receipts = queue.sender(DONE)?;
-            while !worker.is_stopping() {
-                match orders.recv_timeout(Duration::from_millis(100)) {
-                    Ok(order) => {
-                        thread::sleep(Duration::from_millis(20)); // the work, in which nothing disturbs it
-                        receipts.send(order)?;
-                    }
-                    Err(IpcError::TimedOut) => {} // nothing to do: see whether it is to stop
-                    Err(error) => return Err(error),
-                }
-            }
-            println!("worker {} has finished its order, and stops", worker.id());
-            Ok(())
-        })
+        .on_work_with(
+            move |_| Queue::open(key), // without it the pool does not start
+            |queue, worker| work(queue, worker),
+        )
         .start()?;
 
     let mut receipts = queue.receiver(Selection::Exactly(DONE))?;
@@ -63,5 +50,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{done} orders are done and {left} wait for the next start: none is half done");
     assert!(left > 0);
     assert_eq!(done + left, ORDERS);
+    Ok(())
+}
+
+fn work(queue: &Queue, worker: &Worker) -> ipc_msgqueue::Result<()> {
+    let mut orders = queue.receiver(Selection::Exactly(ORDER))?;
+    let mut receipts = queue.sender(DONE)?;
+    while !worker.is_stopping() {
+        match orders.recv_timeout(Duration::from_millis(100)) {
+            Ok(order) => {
+                thread::sleep(Duration::from_millis(20)); // the work, in which nothing disturbs it
+                receipts.send(order)?;
+            }
+            Err(IpcError::TimedOut) => {} // nothing to do: see whether it is to stop
+            Err(error) => return Err(error),
+        }
+    }
+    println!("worker {} has finished its order, and stops", worker.id());
     Ok(())
 }

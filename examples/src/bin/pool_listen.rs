@@ -4,27 +4,28 @@
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 use ipc_pool::Pool;
-use ipc_socket::{Address, Error as IpcError, Receiver, Sender};
+use ipc_socket::{Address, Error as IpcError, Receiver, Select, Sender, Wait};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let listener = ipc_socket::listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let mut listener = ipc_socket::listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let Address::Tcp(address) = *listener.address() else {
         return Err("no TCP".into());
     };
 
     let pool = Pool::new(2)
-        .on_work(move |worker| {
+        .on_work(move |mut worker| {
+            let mut select = Select::new();
             while !worker.is_stopping() {
-                match listener.accept_timeout(Duration::from_millis(100)) {
+                select.wait(&mut [&mut worker, &mut listener], Wait::Forever)?;
+                match listener.try_accept() {
                     Ok(mut client) => {
                         let message = String::from_utf8_lossy(client.recv()?).into_owned();
                         println!("worker {}: {message}", worker.id());
                         client.send(message.to_uppercase().as_bytes())?;
                     }
-                    Err(IpcError::TimedOut) => {}
+                    Err(IpcError::WouldBlock) => {} // the other worker has it, or this one is to stop
                     Err(error) => return Err(error),
                 }
             }

@@ -5,9 +5,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 use std::{process, thread};
 
-use ipc_pool::{Handle, Pool};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use ipc_pool::{Pool, Status};
+use nix::sys::signal::Signal;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (tell, exits) = mpsc::channel();
@@ -16,8 +15,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("worker {} starts as process {}", worker.id(), process::id());
         })
         .on_work(|worker| {
-            while worker.id() != 0 && !worker.is_stopping() {
-                thread::sleep(Duration::from_millis(10)); // its work; worker 0 has none
+            while worker.id() != 0 && worker.sleep(Duration::from_millis(10)) {
+                // its work; worker 0 has none
             }
         })
         .on_worker_exit(move |exit| {
@@ -27,10 +26,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         .start()?;
 
     // Killed by somebody: another is there at once, under the same id.
-    let first = process_of(&pool, 1, 0);
-    kill(Pid::from_raw(first.try_into()?), Signal::SIGKILL)?;
-    let second = process_of(&pool, 1, first);
-    println!("worker 1 was process {first} and is process {second}");
+    let first = process_of(&pool.wait_until(Status::is_complete)?, 1);
+    pool.signal(1, Signal::SIGKILL as i32)?;
+    let second = pool.wait_until(|now| ![0, first].contains(&process_of(now, 1)))?;
+    println!(
+        "worker 1 was process {first} and is process {}",
+        process_of(&second, 1)
+    );
 
     // Worker 0 ends as soon as it has started: it is replaced, but later each time.
     thread::sleep(Duration::from_secs(1));
@@ -43,16 +45,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The process that works as `worker`, as soon as it is another than `old`.
-fn process_of(pool: &Handle, worker: usize, old: u32) -> u32 {
-    loop {
-        let workers = pool.status().workers;
-        let mut found = workers
-            .iter()
-            .filter(|one| one.id == worker && one.pid != old);
-        match found.find(|one| one.is_ready) {
-            Some(one) => return one.pid,
-            None => thread::sleep(Duration::from_millis(1)),
-        }
-    }
+/// The process that works as `worker`; 0 while there is none.
+fn process_of(status: &Status, worker: usize) -> u32 {
+    let mut workers = status.workers.iter();
+    let found = workers.find(|one| one.id == worker && one.is_ready);
+    found.map_or(0, |one| one.pid)
 }

@@ -36,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 println!("worker {} died of its task: {}", exit.worker, exit.status);
             }
         })
+        .on_quarantine(|task| println!("task {} is put aside", task.id))
         .start()?;
 
     let mut answers = Vec::new();
