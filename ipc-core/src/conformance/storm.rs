@@ -16,7 +16,7 @@ use crate::{Channel, Error, Inherit, Receiver, Result, Sender, Wait};
 const MESSAGES: u32 = 20_000;
 /// Every so many messages the sender pauses, and half-way between, the receiver.
 /// It shares no factor with the ways to send and to receive, so that each meets the pauses.
-const ROUND: u64 = 5001;
+const ROUND: u64 = 5003;
 /// Long enough to overrun a deadline that starts anew with each signal, and to fill a channel.
 const PAUSE: Duration = Duration::from_millis(20);
 const DEADLINE: Duration = Duration::from_millis(2);
