@@ -4,12 +4,13 @@
 //! A *seat* is one instance of a worker, from its READY to its death. A worker takes its leases in
 //! order and answers in order, so the answer that counts is that of the seat's first lease.
 
+mod dispatch;
 mod entry;
+mod returns;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
-use std::process::ExitStatus;
 
 use crate::wire::Lease;
 pub use entry::Quarantined;
@@ -81,79 +82,6 @@ impl Book {
             }
         }
         Some((slot, id))
-    }
-
-    /// Leases what waits to the seats that have least to do, as far as `send` takes it: false is a
-    /// channel without room.
-    #[inline]
-    pub(crate) fn dispatch(&mut self, mut send: impl FnMut(usize, Lease, &[u8]) -> bool) {
-        if self.aside > 0 {
-            self.dispatch_lanes(&mut send);
-        }
-        while let Some(&slot) = self.pending.front() {
-            let Some(seat) = self.idlest(None) else { break };
-            if self.lease(seat, slot, &mut send) {
-                self.pending.pop_front();
-            }
-        }
-    }
-
-    #[cold]
-    fn dispatch_lanes(&mut self, send: &mut impl FnMut(usize, Lease, &[u8]) -> bool) {
-        for worker in 0..self.lanes.len() {
-            while let Some(&slot) = self.lanes[worker].front() {
-                let Some(seat) = self.idlest(Some(worker)) else {
-                    break;
-                };
-                if self.lease(seat, slot, send) {
-                    self.lanes[worker].pop_front();
-                    self.aside -= 1;
-                }
-            }
-        }
-    }
-
-    /// The seat with the fewest leases, of one worker or of all, that takes one more.
-    #[inline]
-    fn idlest(&self, worker: Option<usize>) -> Option<usize> {
-        let mut found = None;
-        let mut least = self.limits.prefetch;
-        for (at, seat) in self.seats.iter().enumerate() {
-            let Some(seat) = seat else { continue };
-            let fits = seat.open && !seat.full && worker.is_none_or(|one| one == seat.worker);
-            if fits && seat.leases.len() < least {
-                (found, least) = (Some(at), seat.leases.len());
-            }
-        }
-        found
-    }
-
-    /// Sends a task to a seat; false if its channel has no room.
-    #[inline]
-    fn lease(
-        &mut self,
-        at: usize,
-        slot: u32,
-        send: &mut impl FnMut(usize, Lease, &[u8]) -> bool,
-    ) -> bool {
-        let Some(seat) = &mut self.seats[at] else {
-            return false;
-        };
-        let entry = &mut self.entries[slot as usize];
-        let lease = Lease {
-            id: entry.id,
-            slot,
-            epoch: seat.epoch,
-            attempt: entry.attempt,
-        };
-        if !send(at, lease, &entry.payload) {
-            seat.full = true;
-            return false;
-        }
-        entry.state = State::Leased { epoch: seat.epoch };
-        seat.leases.push_back(slot);
-        self.counts.leased += 1;
-        true
     }
 
     /// Enters the answer to a lease; false if it is stale: it is not the seat's first, or no longer
@@ -245,104 +173,6 @@ impl Book {
         if let Some(Some(seat)) = self.seats.get_mut(at) {
             seat.open = open;
         }
-    }
-
-    /// An instance is dead and its answers are all in: its leases go back to the head of the queue.
-    /// Only `running`, if that is the first of them, is one attempt on; returns its id if that was
-    /// one too many.
-    pub(crate) fn leave(
-        &mut self,
-        at: usize,
-        running: Option<u64>,
-        status: ExitStatus,
-    ) -> Option<u64> {
-        let mut seat = self.seats.get_mut(at)?.take()?;
-        self.counts.leased -= seat.leases.len();
-        self.counts.redelivered += seat.leases.len() as u64;
-        let mut killer = None;
-        if let Some(&first) = seat.leases.front() {
-            let entry = &mut self.entries[first as usize];
-            if running == Some(entry.id) {
-                entry.attempt += 1;
-                entry.history.push(status);
-                if entry.history.len() >= self.limits.kills {
-                    killer = seat.leases.pop_front();
-                }
-            }
-        }
-        self.put_back(seat.leases);
-        killer.map(|slot| self.quarantine(slot))
-    }
-
-    /// An instance goes on alone with the task that it is running, its first: the others go back.
-    pub(crate) fn recall(&mut self, at: usize) {
-        let Some(Some(seat)) = self.seats.get_mut(at) else {
-            return;
-        };
-        let first = seat.leases.pop_front();
-        let others = std::mem::replace(&mut seat.leases, first.into_iter().collect());
-        self.counts.leased -= others.len();
-        self.counts.redelivered += others.len() as u64;
-        self.put_back(others);
-    }
-
-    /// Puts leases back at the head of the queue, in order.
-    fn put_back(&mut self, mut leases: VecDeque<u32>) {
-        while let Some(slot) = leases.pop_back() {
-            let entry = &mut self.entries[slot as usize];
-            entry.state = State::Pending;
-            match entry.target.and_then(|worker| self.lanes.get_mut(worker)) {
-                None => self.pending.push_front(slot),
-                Some(lane) => {
-                    lane.push_front(slot);
-                    self.aside += 1;
-                }
-            }
-        }
-    }
-
-    fn quarantine(&mut self, slot: u32) -> u64 {
-        let entry = &mut self.entries[slot as usize];
-        let id = entry.id;
-        self.counts.redelivered -= 1;
-        self.counts.quarantined += 1;
-        self.quarantine.push(Quarantined {
-            id,
-            payload: std::mem::take(&mut entry.payload),
-            history: std::mem::take(&mut entry.history),
-        });
-        self.answer(slot, Answer::Quarantined);
-        id
-    }
-
-    /// Workers with ids below this one can be given tasks of their own.
-    pub(crate) fn set_workers(&mut self, workers: usize) {
-        while self.lanes.len() > workers {
-            // Tasks for a worker that is no more are for any.
-            let lane = self.lanes.pop().unwrap_or_default();
-            self.aside -= lane.len();
-            for slot in lane {
-                self.entries[slot as usize].target = None;
-                self.pending.push_back(slot);
-            }
-        }
-        self.lanes.resize_with(workers, VecDeque::new);
-    }
-
-    /// Takes all that waits out of the book, in order.
-    pub(crate) fn withdraw(&mut self) -> Vec<Vec<u8>> {
-        let mut slots: Vec<u32> = self.pending.drain(..).collect();
-        slots.extend(self.lanes.iter_mut().flat_map(|lane| lane.drain(..)));
-        self.aside = 0;
-        let taken = slots.into_iter().map(|slot| {
-            let payload = std::mem::take(&mut self.entries[slot as usize].payload);
-            (slot, payload)
-        });
-        let taken: Vec<_> = taken.collect();
-        for (slot, _) in &taken {
-            self.answer(*slot, Answer::Withdrawn);
-        }
-        taken.into_iter().map(|(_, payload)| payload).collect()
     }
 
     /// Leases of a seat that are not answered.

@@ -6,14 +6,14 @@
 //! nobody waits.
 
 mod state;
+mod waiting;
 
-use std::os::fd::AsFd;
 use std::process::ExitStatus;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use ipc_core::spin::{Look, Poller};
-use ipc_core::{Interest, Spin, Wait};
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use ipc_core::{Spin, Wait};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::book::Book;
@@ -136,133 +136,6 @@ impl Desk {
             return entered;
         }
         self.wait(wait, enter)?
-    }
-
-    /// Waits until `found` finds something.
-    #[inline]
-    pub(crate) fn wait<T>(
-        &self,
-        wait: Wait,
-        mut found: impl FnMut(&mut State) -> Option<T>,
-    ) -> Result<T> {
-        let mut state = self.lock();
-        if let Some(found) = found(&mut state) {
-            return Ok(found);
-        }
-        if state.take_in() {
-            self.tell(&state);
-            if let Some(found) = found(&mut state) {
-                return Ok(found);
-            }
-        }
-        drop(state);
-        if wait == Wait::Never {
-            return Err(Error::WouldBlock);
-        }
-        self.wait_long(wait, &mut found)
-    }
-
-    #[inline(never)]
-    fn wait_long<T>(
-        &self,
-        wait: Wait,
-        found: &mut dyn FnMut(&mut State) -> Option<T>,
-    ) -> Result<T> {
-        loop {
-            if let Ok(mut poller) = self.leader.try_lock() {
-                let led = self.lead(&mut poller, wait, found);
-                drop(poller);
-                let state = self.lock();
-                if state.followers > 0 {
-                    self.told.notify_all(); // one of them leads now
-                }
-                return led;
-            }
-            let mut state = self.lock();
-            if let Some(found) = found(&mut state) {
-                return Ok(found);
-            }
-            if wait.is_over() {
-                return Err(wait.error().into());
-            }
-            if !state.leading {
-                continue;
-            }
-            state.followers += 1;
-            let mut state = match wait.remaining() {
-                None => self
-                    .told
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(left) => {
-                    let waited = self.told.wait_timeout(state, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-            state.followers -= 1;
-        }
-    }
-
-    fn lead<T>(
-        &self,
-        poller: &mut Poller,
-        wait: Wait,
-        found: &mut dyn FnMut(&mut State) -> Option<T>,
-    ) -> Result<T> {
-        self.lock().leading = true;
-        let look = |(): &mut ()| {
-            let mut state = self.lock();
-            if state.take_in() {
-                self.tell(&state);
-            }
-            Ok(found(&mut state))
-        };
-        let led = poller.wait(wait, &mut (), look, |(), wait| self.sleep(wait));
-        self.lock().leading = false;
-        Ok(led?)
-    }
-
-    /// Tells those who wait and do not lead.
-    fn tell(&self, state: &State) {
-        if state.followers > 0 {
-            self.told.notify_all();
-        }
-    }
-
-    /// Sleeps until a worker answers, or the bell rings.
-    fn sleep(&self, wait: Wait) -> ipc_core::Result<()> {
-        if self.lock().arm() {
-            return Ok(());
-        }
-        if ipc_core::poll(self.ears.0.as_fd(), Interest::Read, wait)? {
-            self.woken()?;
-        }
-        Ok(())
-    }
-
-    /// Takes in what has ended a sleep.
-    pub(crate) fn woken(&self) -> ipc_core::Result<()> {
-        let mut events = [EpollEvent::empty(); 16];
-        let count = match self.ears.wait(&mut events, EpollTimeout::ZERO) {
-            Ok(count) => count,
-            Err(nix::Error::EINTR) => 0,
-            Err(errno) => return Err(ipc_core::Error::os("epoll_wait", "the workers", errno)),
-        };
-        let mut state = self.lock();
-        for event in &events[..count] {
-            if event.data() == BELL {
-                let _ = self.bell.read();
-            } else if let Ok(seat) = usize::try_from(event.data()) {
-                state.woken(seat);
-                if let Some(link) = state.links.get(seat).and_then(Option::as_ref) {
-                    if link.broken {
-                        let _ = self.ears.delete(&link.rx); // it would be ready for ever
-                    }
-                }
-            }
-        }
-        self.tell(&state);
-        Ok(())
     }
 
     /// The worker in a seat is ready.

@@ -1,14 +1,13 @@
 //! A pool that runs, as its program uses it.
 
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ipc_core::Wait;
-use nix::sys::eventfd::EventFd;
 
-use crate::desk::Desk;
+use crate::control::{Control, Order, lock};
 use crate::status::Status;
 use crate::{Error, Quarantined, Result, Ticket};
 
@@ -23,40 +22,6 @@ pub struct Handle {
 struct Owner {
     control: Arc<Control>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// What handles and the supervisor share.
-pub(crate) struct Control {
-    pub(crate) desk: Arc<Desk>,
-    orders: Mutex<Vec<Order>>,
-    news: Mutex<News>,
-    told: Condvar,
-    wake: Arc<EventFd>,
-}
-
-/// What the supervisor is asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    Stop,
-    Reload,
-    Scale(usize),
-    ReopenLog,
-    Signal(usize, i32),
-}
-
-/// What the supervisor tells.
-#[derive(Debug, Default)]
-pub(crate) struct News {
-    pub(crate) ready: bool,
-    /// How many reloads were asked for, and how many of them have come to their end.
-    pub(crate) asked: u64,
-    pub(crate) reloads: u64,
-    pub(crate) reload_failure: Option<String>,
-    pub(crate) ended: bool,
-    pub(crate) failure: Option<String>,
-    pub(crate) status: Status,
-    /// How often the status was told.
-    pub(crate) told: u64,
 }
 
 impl Handle {
@@ -275,42 +240,6 @@ impl Handle {
     }
 }
 
-impl Control {
-    pub(crate) fn new(desk: Arc<Desk>, wake: Arc<EventFd>) -> Self {
-        Control {
-            desk,
-            orders: Mutex::default(),
-            news: Mutex::default(),
-            told: Condvar::new(),
-            wake,
-        }
-    }
-
-    fn order(&self, order: Order) {
-        lock(&self.orders).push(order);
-        let _ = self.wake.write(1);
-    }
-
-    pub(crate) fn take_orders(&self) -> Vec<Order> {
-        std::mem::take(&mut *lock(&self.orders))
-    }
-
-    pub(crate) fn news(&self) -> MutexGuard<'_, News> {
-        lock(&self.news)
-    }
-
-    /// Changes the news, and tells those who wait for some.
-    pub(crate) fn tell(&self, change: impl FnOnce(&mut News)) {
-        change(&mut self.news());
-        self.told.notify_all();
-    }
-
-    pub(crate) fn wait(&self, mut until: impl FnMut(&News) -> bool) -> MutexGuard<'_, News> {
-        let news = self.told.wait_while(self.news(), |news| !until(news));
-        news.unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Owner {
     fn join(&self) {
         if let Some(thread) = lock(&self.thread).take() {
@@ -335,8 +264,4 @@ impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").finish_non_exhaustive()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

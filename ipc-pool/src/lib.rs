@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod book;
+mod control;
 mod desk;
 mod duty;
 mod error;

@@ -1,14 +1,15 @@
 //! The supervisor: it makes the workers, watches them, replaces, reloads and stops them, and takes
 //! the answers in while nobody waits for them.
 
+mod ends;
 mod instance;
 mod making;
+mod notices;
+mod orders;
 mod reload;
 mod waiting;
 
-use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitStatus;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -18,22 +19,18 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::SigSet;
 
 use crate::book::{Book, Limits};
+use crate::control::Control;
 use crate::desk::Desk;
 use crate::duty::Duty;
-use crate::events::{Exit, Hooks, log};
-use crate::handle::{Control, Handle, Order};
+use crate::events::Hooks;
+use crate::handle::Handle;
 use crate::link::{Ends, Link};
-use crate::restarts::{End, Restarts};
+use crate::restarts::Restarts;
 use crate::status::WorkerStatus;
 use crate::template::{Maker, Spawn, Terms};
-use crate::wire::Kind;
 use crate::{Error, Result};
 use instance::{Instance, Phase};
 use waiting::Waiting;
-
-/// A worker without tasks has proved itself when it has lived so long, or shorter if it ended well.
-const PROVEN: Duration = Duration::from_secs(1);
-const PROVEN_WELL: Duration = Duration::from_millis(100);
 
 /// What a pool is made of.
 pub(crate) struct Plan {
@@ -220,166 +217,6 @@ impl Supervisor {
     fn is_over(&self) -> bool {
         let mut watched = self.instances.iter();
         (self.stopping || self.failure.is_some()) && watched.all(|one| one.phase == Phase::Detached)
-    }
-
-    /// Buries the instances that have ended.
-    fn reap(&mut self) {
-        let mut at = 0;
-        while at < self.instances.len() {
-            match self.instances[at].child.try_wait() {
-                Ok(None) => at += 1,
-                Ok(Some(status)) => self.bury(at, status),
-                // Somebody else took its status; it is gone all the same.
-                Err(_) => self.bury(at, ExitStatus::from_raw(0)),
-            }
-        }
-    }
-
-    fn bury(&mut self, at: usize, status: ExitStatus) {
-        let (acked, running, killer) = self.desk.bury(self.instances[at].seat, status);
-        self.heed_notices(); // its last words among them
-        let instance = self.instances.swap_remove(at);
-        let reason = instance.last_words.clone();
-        let worker = instance.worker;
-        let well = instance.is_ready && running.is_none() && status.success();
-        let proof = if well { PROVEN_WELL } else { PROVEN };
-        let proved = acked > 0 || (!self.has_tasks && instance.born.elapsed() >= proof);
-        self.hooks.worker_exit(&Exit {
-            worker,
-            pid: instance.child.pid(),
-            status,
-            reason: reason.clone(),
-            task: running,
-        });
-        if let Some(killer) = killer {
-            self.hooks.quarantine(&killer);
-        }
-        self.desk.ring();
-        if !self.started && !instance.is_ready && self.instances.is_empty() && !self.stopping {
-            let reason = reason.unwrap_or_else(|| format!("{status}, before it was ready"));
-            return self.fail(format!("worker {worker}: {reason}"));
-        }
-        if self.reload == Some(worker) && instance.is_new {
-            self.end_reload(Some(reason.unwrap_or_else(|| status.to_string())));
-        }
-        if instance.phase == Phase::Detached {
-            return; // its place was taken then
-        }
-        // The old one goes on when a reload has failed, the new one when the old one ends.
-        if worker < self.wanted && !self.stopping && !self.is_served(worker) {
-            self.mourn(worker, End { proved, well });
-        }
-    }
-
-    /// Whether a worker is there, or about to be.
-    fn is_served(&self, worker: usize) -> bool {
-        let mut instances = self.instances.iter();
-        instances.any(|one| one.worker == worker && one.is_serving())
-    }
-
-    /// What the workers said.
-    fn heed_notices(&mut self) {
-        for (seat, kind, text) in self.desk.take_notices() {
-            let Some(at) = self.instances.iter().position(|one| one.seat == seat) else {
-                continue;
-            };
-            match kind {
-                Kind::Ready => self.is_ready(at),
-                Kind::Unfit => self.instances[at].last_words = Some(text),
-                Kind::Shutdown => self.stop(),
-                Kind::Detached => self.detach(at),
-                Kind::Broken => {
-                    self.desk.shut(seat);
-                    self.instances[at].is_deaf(text);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn is_ready(&mut self, at: usize) {
-        let instance = &mut self.instances[at];
-        instance.is_ready = true;
-        if instance.phase == Phase::Starting {
-            instance.phase = Phase::Serving;
-            self.desk.open(instance.seat);
-        }
-        if !self.started {
-            self.started = true;
-            if let Some(start) = &mut self.hooks.start {
-                start(&Handle::new(self.control.clone(), None));
-            }
-            self.control.tell(|news| news.ready = true);
-        }
-    }
-
-    /// A worker goes on alone: it is only listened to until it ends.
-    fn detach(&mut self, at: usize) {
-        let instance = &mut self.instances[at];
-        instance.phase = Phase::Detached;
-        let worker = instance.worker;
-        self.desk.recall(instance.seat);
-        if worker < self.wanted && !self.stopping && !self.is_served(worker) {
-            self.begin(worker);
-        }
-    }
-
-    fn obey(&mut self, order: Order) {
-        match order {
-            Order::Stop => self.stop(),
-            Order::Reload => {} // the news say so
-            Order::Scale(workers) => self.scale(workers),
-            Order::ReopenLog => self.reopen_log(),
-            Order::Signal(worker, signal) => self.signal(worker, signal),
-        }
-    }
-
-    fn signal(&self, worker: usize, signal: i32) {
-        let mut instances = self.instances.iter();
-        let found = instances.find(|one| one.worker == worker && one.is_serving());
-        if let Some(Err(error)) = found.map(|one| one.child.signal(signal)) {
-            log(&format!("worker {worker}: {error}"));
-        }
-    }
-
-    fn signalled(&mut self, signal: i32) {
-        match signal {
-            libc::SIGTERM | libc::SIGINT => self.stop(),
-            libc::SIGUSR1 => self.control.tell(|news| news.asked += 1),
-            _ => self.reopen_log(),
-        }
-    }
-
-    /// Opens the log file anew, here and in every process of the pool.
-    fn reopen_log(&mut self) {
-        let Some(file) = &self.log else { return };
-        if let Err(error) = file.reopen() {
-            log(&error.to_string());
-        }
-        for maker in self.maker.iter().chain(&self.heir) {
-            maker.hang_up();
-        }
-        for instance in &self.instances {
-            let _ = instance.child.signal(libc::SIGHUP);
-        }
-    }
-
-    fn stop(&mut self) {
-        if self.stopping {
-            return;
-        }
-        self.stopping = true;
-        if let Some(shutdown) = &mut self.hooks.shutdown {
-            shutdown();
-        }
-        self.desk.close();
-        self.end_reload(Some("the pool is stopped".into()));
-        let deadline = Instant::now() + self.grace;
-        for instance in &mut self.instances {
-            self.desk.shut(instance.seat);
-            instance.drain(deadline);
-        }
-        self.due.fill(None);
     }
 
     /// Sends the signals whose time has come.

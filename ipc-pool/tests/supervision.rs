@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::process::Command;
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use ipc_pool::{Error, Handle, Pool, Status};
@@ -178,24 +177,6 @@ fn a_reload_that_fails_keeps_the_old_workers() {
     pool.reload().unwrap();
 }
 
-fn a_start_that_fails_is_an_error_with_its_reason() {
-    let pool = Pool::new(3).on_worker_exit(|_| {}).on_task(|_| ());
-    let error = pool
-        .on_worker_start(|_| Err::<(), _>("no database"))
-        .start()
-        .unwrap_err();
-    assert!(
-        matches!(&error, Error::Start { reason } if reason.contains("no database")),
-        "{error}"
-    );
-    let pool = Pool::new(3).on_worker_exit(|_| {}).on_task(|_| ());
-    let error = pool
-        .on_worker_start(|_| -> () { std::process::exit(7) })
-        .run()
-        .unwrap_err();
-    assert!(error.to_string().contains("exit status: 7"), "{error}");
-}
-
 fn a_pool_is_scaled_both_ways() {
     let pool = echo(1);
     pool.scale(5);
@@ -245,43 +226,6 @@ fn after_so_many_tasks_a_worker_is_replaced() {
         .collect();
     pids.dedup();
     assert!((10..=12).contains(&pids.len()), "{}", pids.len());
-}
-
-fn run_stops_by_sigterm_and_reloads_by_sigusr1() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT] {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().to_path_buf();
-        let (mut child, ()) = ipc_process::fork(((), ()), |()| {
-            let pool = Pool::new(2).on_work(move |worker| {
-                fs::write(path.join(std::process::id().to_string()), "").unwrap();
-                while !worker.is_stopping() {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-            });
-            pool.run().unwrap();
-        })
-        .unwrap();
-        let starts = |count| {
-            while fs::read_dir(dir.path()).unwrap().count() < count {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        };
-        starts(2);
-        send(child.pid(), Signal::SIGUSR1);
-        starts(4);
-        send(child.pid(), signal);
-        assert!(child.wait().unwrap().success());
-        for entry in fs::read_dir(dir.path()).unwrap() {
-            let pid = entry
-                .unwrap()
-                .file_name()
-                .to_str()
-                .unwrap()
-                .parse()
-                .unwrap();
-            assert!(!is_alive(pid));
-        }
-    }
 }
 
 fn a_worker_that_closes_its_descriptors_is_replaced() {
@@ -349,92 +293,6 @@ fn a_pool_stopped_at_once_does_not_wait_for_its_grace_period() {
     }
 }
 
-fn a_panic_in_a_callback_of_the_owner_ends_the_pool() {
-    let pool = Pool::new(1)
-        .on_task(|_| ())
-        .on_start(|_| panic!("in on_start"));
-    let error = pool.start().unwrap_err();
-    assert!(error.to_string().contains("callback"), "{error}");
-}
-
-fn the_log_file_is_reopened_in_every_process() {
-    let dir = tempfile::tempdir().unwrap();
-    let (path, moved) = (dir.path().join("log"), dir.path().join("log.1"));
-    let (child, ()) = ipc_process::fork(((), ()), |()| {
-        let pool = Pool::new(1).log_file(&path).on_task(|task| {
-            println!("{}", String::from_utf8_lossy(task.payload()));
-        });
-        let pool = pool.start().unwrap();
-        pool.submit_and_wait(b"before").unwrap();
-        fs::rename(&path, &moved).unwrap();
-        pool.submit_and_wait(b"still there").unwrap();
-        pool.reopen_log();
-        while !path.exists() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        std::thread::sleep(Duration::from_millis(50));
-        pool.submit_and_wait(b"after").unwrap();
-        pool.reload().unwrap();
-        pool.submit_and_wait(b"by a new worker").unwrap();
-        println!("by the owner");
-    })
-    .unwrap();
-    child.join().unwrap();
-    assert_eq!(fs::read_to_string(&moved).unwrap(), "before\nstill there\n");
-    assert_eq!(
-        fs::read_to_string(&path).unwrap(),
-        "after\nby a new worker\nby the owner\n"
-    );
-}
-
-fn the_owner_is_told_what_happens() {
-    let (tell, told) = mpsc::channel();
-    let (start, exit, quarantine, shutdown) = (tell.clone(), tell.clone(), tell.clone(), tell);
-    let pool = Pool::new(1)
-        .max_kills(2)
-        .on_start(move |pool| {
-            start
-                .send(format!("start of {}", pool.status().workers.len()))
-                .unwrap();
-        })
-        .on_worker_exit(move |one| {
-            let died = one.status.code().is_none();
-            exit.send(format!(
-                "worker {} died: {died}, of a task: {}",
-                one.worker,
-                one.task.is_some()
-            ))
-            .unwrap();
-        })
-        .on_quarantine(move |task| {
-            quarantine
-                .send(format!("quarantine of {:?}", task.payload.as_slice()))
-                .unwrap();
-        })
-        .on_shutdown(move || shutdown.send("shutdown".into()).unwrap())
-        .on_task(|task| {
-            if task.attempt() == 1 || task.payload() == [7] {
-                std::process::abort();
-            }
-        });
-    let pool = pool.start().unwrap();
-    pool.submit_and_wait(b"").unwrap();
-    pool.submit_and_wait(&[7]).unwrap_err();
-    pool.wait_until(Status::is_complete).unwrap();
-    pool.stop().unwrap();
-    let told: Vec<String> = told.try_iter().collect();
-    let expected = [
-        "start of 1",
-        "worker 0 died: true, of a task: true",
-        "worker 0 died: true, of a task: true",
-        "worker 0 died: true, of a task: true",
-        "quarantine of [7]",
-        "shutdown",
-        "worker 0 died: false, of a task: false",
-    ];
-    assert_eq!(told, expected);
-}
-
 fn an_open_circuit_keeps_the_queue() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("broken");
@@ -468,27 +326,14 @@ fn an_open_circuit_keeps_the_queue() {
     assert!(!pool.status().is_circuit_open);
 }
 
-fn with_threads_it_refuses() {
-    let thread = std::thread::spawn(|| std::thread::sleep(Duration::from_secs(1)));
-    let error = Pool::new(1).on_task(|_| ()).start().unwrap_err();
-    assert!(
-        matches!(error, Error::Process(ipc_process::Error::Threaded { .. })),
-        "{error}"
-    );
-    thread.join().unwrap();
-}
-
 ipc_core::cases! {
     workers_are_the_programs_own_children, a_dead_worker_is_replaced_under_its_id,
     a_signal_goes_to_a_worker_and_to_none_other,
     what_does_not_stop_gets_sigterm_before_sigkill,
     what_was_given_is_finished_and_the_rest_returned, a_reload_replaces_all_and_loses_nothing,
     reloads_by_several_threads_all_come_to_their_end, a_reload_that_fails_keeps_the_old_workers,
-    a_start_that_fails_is_an_error_with_its_reason,
     a_pool_is_scaled_both_ways, a_worker_may_stop_itself_or_the_pool,
-    after_so_many_tasks_a_worker_is_replaced, run_stops_by_sigterm_and_reloads_by_sigusr1,
+    after_so_many_tasks_a_worker_is_replaced,
     a_worker_that_closes_its_descriptors_is_replaced, a_detached_worker_finishes_alone,
-    a_pool_stopped_at_once_does_not_wait_for_its_grace_period,
-    a_panic_in_a_callback_of_the_owner_ends_the_pool, the_log_file_is_reopened_in_every_process,
-    the_owner_is_told_what_happens, an_open_circuit_keeps_the_queue, with_threads_it_refuses,
+    a_pool_stopped_at_once_does_not_wait_for_its_grace_period, an_open_circuit_keeps_the_queue,
 }

@@ -1,0 +1,71 @@
+//! The ends of workers, and what follows from them.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use super::Supervisor;
+use super::instance::Phase;
+use crate::events::Exit;
+use crate::restarts::End;
+
+/// A worker without tasks has proved itself when it has lived so long, or shorter if it ended well.
+const PROVEN: Duration = Duration::from_secs(1);
+const PROVEN_WELL: Duration = Duration::from_millis(100);
+
+impl Supervisor {
+    /// Buries the instances that have ended.
+    pub(super) fn reap(&mut self) {
+        let mut at = 0;
+        while at < self.instances.len() {
+            match self.instances[at].child.try_wait() {
+                Ok(None) => at += 1,
+                Ok(Some(status)) => self.bury(at, status),
+                // Somebody else took its status; it is gone all the same.
+                Err(_) => self.bury(at, ExitStatus::from_raw(0)),
+            }
+        }
+    }
+
+    fn bury(&mut self, at: usize, status: ExitStatus) {
+        let (acked, running, killer) = self.desk.bury(self.instances[at].seat, status);
+        self.heed_notices(); // its last words among them
+        let instance = self.instances.swap_remove(at);
+        let reason = instance.last_words.clone();
+        let worker = instance.worker;
+        let well = instance.is_ready && running.is_none() && status.success();
+        let proof = if well { PROVEN_WELL } else { PROVEN };
+        let proved = acked > 0 || (!self.has_tasks && instance.born.elapsed() >= proof);
+        self.hooks.worker_exit(&Exit {
+            worker,
+            pid: instance.child.pid(),
+            status,
+            reason: reason.clone(),
+            task: running,
+        });
+        if let Some(killer) = killer {
+            self.hooks.quarantine(&killer);
+        }
+        self.desk.ring();
+        if !self.started && !instance.is_ready && self.instances.is_empty() && !self.stopping {
+            let reason = reason.unwrap_or_else(|| format!("{status}, before it was ready"));
+            return self.fail(format!("worker {worker}: {reason}"));
+        }
+        if self.reload == Some(worker) && instance.is_new {
+            self.end_reload(Some(reason.unwrap_or_else(|| status.to_string())));
+        }
+        if instance.phase == Phase::Detached {
+            return; // its place was taken then
+        }
+        // The old one goes on when a reload has failed, the new one when the old one ends.
+        if worker < self.wanted && !self.stopping && !self.is_served(worker) {
+            self.mourn(worker, End { proved, well });
+        }
+    }
+
+    /// Whether a worker is there, or about to be.
+    pub(super) fn is_served(&self, worker: usize) -> bool {
+        let mut instances = self.instances.iter();
+        instances.any(|one| one.worker == worker && one.is_serving())
+    }
+}

@@ -1,0 +1,179 @@
+//! What the program that owns a pool has of it: callbacks, signals, a log, reasons.
+
+use std::fs;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use ipc_pool::{Error, Pool, Status};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+fn send(pid: u32, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
+}
+
+/// The state of a process, as `proc_pid_stat(5)` has it.
+fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.rsplit_once(") ").unwrap().1.starts_with('Z'))
+}
+
+fn run_stops_by_sigterm_and_reloads_by_sigusr1() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_path_buf();
+        let (mut child, ()) = ipc_process::fork(((), ()), |()| {
+            let pool = Pool::new(2).on_work(move |worker| {
+                fs::write(path.join(std::process::id().to_string()), "").unwrap();
+                while !worker.is_stopping() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            pool.run().unwrap();
+        })
+        .unwrap();
+        let starts = |count| {
+            while fs::read_dir(dir.path()).unwrap().count() < count {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        starts(2);
+        send(child.pid(), Signal::SIGUSR1);
+        starts(4);
+        send(child.pid(), signal);
+        assert!(child.wait().unwrap().success());
+        for entry in fs::read_dir(dir.path()).unwrap() {
+            let pid = entry
+                .unwrap()
+                .file_name()
+                .to_str()
+                .unwrap()
+                .parse()
+                .unwrap();
+            assert!(!is_alive(pid));
+        }
+    }
+}
+
+fn a_panic_in_a_callback_of_the_owner_ends_the_pool() {
+    let pool = Pool::new(1)
+        .on_task(|_| ())
+        .on_start(|_| panic!("in on_start"));
+    let error = pool.start().unwrap_err();
+    assert!(error.to_string().contains("callback"), "{error}");
+}
+
+fn the_log_file_is_reopened_in_every_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, moved) = (dir.path().join("log"), dir.path().join("log.1"));
+    let (child, ()) = ipc_process::fork(((), ()), |()| {
+        let pool = Pool::new(1).log_file(&path).on_task(|task| {
+            println!("{}", String::from_utf8_lossy(task.payload()));
+        });
+        let pool = pool.start().unwrap();
+        pool.submit_and_wait(b"before").unwrap();
+        fs::rename(&path, &moved).unwrap();
+        pool.submit_and_wait(b"still there").unwrap();
+        pool.reopen_log();
+        while !path.exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        pool.submit_and_wait(b"after").unwrap();
+        pool.reload().unwrap();
+        pool.submit_and_wait(b"by a new worker").unwrap();
+        println!("by the owner");
+    })
+    .unwrap();
+    child.join().unwrap();
+    assert_eq!(fs::read_to_string(&moved).unwrap(), "before\nstill there\n");
+    assert_eq!(
+        fs::read_to_string(&path).unwrap(),
+        "after\nby a new worker\nby the owner\n"
+    );
+}
+
+fn the_owner_is_told_what_happens() {
+    let (tell, told) = mpsc::channel();
+    let (start, exit, quarantine, shutdown) = (tell.clone(), tell.clone(), tell.clone(), tell);
+    let pool = Pool::new(1)
+        .max_kills(2)
+        .on_start(move |pool| {
+            start
+                .send(format!("start of {}", pool.status().workers.len()))
+                .unwrap();
+        })
+        .on_worker_exit(move |one| {
+            let died = one.status.code().is_none();
+            exit.send(format!(
+                "worker {} died: {died}, of a task: {}",
+                one.worker,
+                one.task.is_some()
+            ))
+            .unwrap();
+        })
+        .on_quarantine(move |task| {
+            quarantine
+                .send(format!("quarantine of {:?}", task.payload.as_slice()))
+                .unwrap();
+        })
+        .on_shutdown(move || shutdown.send("shutdown".into()).unwrap())
+        .on_task(|task| {
+            if task.attempt() == 1 || task.payload() == [7] {
+                std::process::abort();
+            }
+        });
+    let pool = pool.start().unwrap();
+    pool.submit_and_wait(b"").unwrap();
+    pool.submit_and_wait(&[7]).unwrap_err();
+    pool.wait_until(Status::is_complete).unwrap();
+    pool.stop().unwrap();
+    let told: Vec<String> = told.try_iter().collect();
+    let expected = [
+        "start of 1",
+        "worker 0 died: true, of a task: true",
+        "worker 0 died: true, of a task: true",
+        "worker 0 died: true, of a task: true",
+        "quarantine of [7]",
+        "shutdown",
+        "worker 0 died: false, of a task: false",
+    ];
+    assert_eq!(told, expected);
+}
+
+fn a_start_that_fails_is_an_error_with_its_reason() {
+    let pool = Pool::new(3).on_worker_exit(|_| {}).on_task(|_| ());
+    let error = pool
+        .on_worker_start(|_| Err::<(), _>("no database"))
+        .start()
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::Start { reason } if reason.contains("no database")),
+        "{error}"
+    );
+    let pool = Pool::new(3).on_worker_exit(|_| {}).on_task(|_| ());
+    let error = pool
+        .on_worker_start(|_| -> () { std::process::exit(7) })
+        .run()
+        .unwrap_err();
+    assert!(error.to_string().contains("exit status: 7"), "{error}");
+}
+
+fn with_threads_it_refuses() {
+    let thread = std::thread::spawn(|| std::thread::sleep(Duration::from_secs(1)));
+    let error = Pool::new(1).on_task(|_| ()).start().unwrap_err();
+    assert!(
+        matches!(error, Error::Process(ipc_process::Error::Threaded { .. })),
+        "{error}"
+    );
+    thread.join().unwrap();
+}
+
+ipc_core::cases! {
+    run_stops_by_sigterm_and_reloads_by_sigusr1,
+    a_panic_in_a_callback_of_the_owner_ends_the_pool,
+    the_log_file_is_reopened_in_every_process,
+    the_owner_is_told_what_happens,
+    a_start_that_fails_is_an_error_with_its_reason,
+    with_threads_it_refuses,
+}
