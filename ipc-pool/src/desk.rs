@@ -40,6 +40,19 @@ pub(crate) struct Desk {
 /// The bell's place among the ears.
 const BELL: u64 = u64::MAX;
 
+/// What a dead worker leaves.
+#[derive(Debug, Default)]
+pub(crate) struct Buried {
+    /// How many tasks it answered in its life.
+    pub(crate) acked: u64,
+    /// The task that it was running.
+    pub(crate) running: Option<u64>,
+    /// What is kept of that, if it was one death too many.
+    pub(crate) killer: Option<Quarantined>,
+    /// Freeing it takes time, in which its successor could start.
+    pub(crate) link: Option<Link>,
+}
+
 impl Desk {
     pub(crate) fn new(
         book: Book,
@@ -167,26 +180,26 @@ impl Desk {
         std::mem::take(&mut self.lock().notices)
     }
 
-    /// The worker in a seat is dead: takes in what it had answered, and puts the rest back. Returns how
-    /// many it answered in its life, the task that it was running, and what is kept of that if it was
-    /// one death too many.
-    pub(crate) fn bury(
-        &self,
-        seat: usize,
-        status: ExitStatus,
-    ) -> (u64, Option<u64>, Option<Quarantined>) {
+    /// The worker in a seat is dead: takes in what it had answered, and puts the rest back. The task
+    /// that it was running is blamed for that `death`, if anybody is.
+    pub(crate) fn bury(&self, seat: usize, death: Option<ExitStatus>) -> Buried {
         let mut state = self.lock();
         state.take_in_of(seat);
         let Some(link) = state.links.get_mut(seat).and_then(Option::take) else {
-            return (0, None, None);
+            return Buried::default();
         };
         let _ = self.ears.delete(&link.rx);
         let acked = state.book.acked(seat);
         let running = state.book.is_first(seat, link.page.running());
-        let killer = state.book.leave(seat, running, status);
+        let killer = state.book.leave(seat, running, death);
         let killer = killer.and_then(|_| state.book.quarantined().last().cloned());
         state.dispatch();
-        (acked, running, killer)
+        Buried {
+            acked,
+            running,
+            killer,
+            link: Some(link),
+        }
     }
 
     /// Takes nothing more in.

@@ -272,10 +272,34 @@ fn a_reload_under_load_of_long_tasks_loses_none() {
     }
 }
 
+fn a_task_longer_than_grace_is_not_to_blame_for_reloads() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("attempt");
+    let says = path.clone();
+    let pool = Pool::new(1).max_kills(3).grace(Duration::from_millis(20));
+    let pool = pool.on_worker_exit(|_| {}).on_task(move |task| {
+        fs::write(&says, task.attempt().to_string()).unwrap();
+        while task.attempt() < 5 {
+            thread::sleep(Duration::from_secs(600));
+        }
+        "done"
+    });
+    let pool = pool.start().unwrap();
+    let ticket = pool.submit(b"").unwrap();
+    for attempt in 1..5 {
+        while fs::read_to_string(&path).unwrap_or_default() != attempt.to_string() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        pool.reload().unwrap();
+    }
+    assert_eq!(ticket.wait().unwrap(), b"done");
+}
+
 ipc_core::cases! {
     wrong_calls_leave_the_pool_as_it_was, tasks_larger_than_a_sockets_buffer_arrive,
     panics_exits_and_closed_descriptors_cost_one_attempt_at_most, workers_that_cannot_start_are_no_busy_loop,
     a_new_worker_that_is_ready_and_dead_ends_its_reload,
     an_old_worker_that_dies_beside_a_new_one_that_fails_is_replaced,
     tasks_for_a_worker_that_is_scaled_away_are_done_by_others, a_reload_under_load_of_long_tasks_loses_none,
+    a_task_longer_than_grace_is_not_to_blame_for_reloads,
 }

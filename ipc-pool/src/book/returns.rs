@@ -8,13 +8,13 @@ use super::entry::{Answer, Quarantined, State};
 
 impl Book {
     /// An instance is dead and its answers are all in: its leases go back to the head of the queue.
-    /// Only `running`, if that is the first of them, is one attempt on; returns its id if that was
-    /// one too many.
+    /// Only `running`, if that is the first of them, is one attempt on, and is blamed for that
+    /// `death`, if anybody is; returns its id if that was one too many.
     pub(crate) fn leave(
         &mut self,
         at: usize,
         running: Option<u64>,
-        status: ExitStatus,
+        death: Option<ExitStatus>,
     ) -> Option<u64> {
         let mut seat = self.seats.get_mut(at)?.take()?;
         self.counts.leased -= seat.leases.len();
@@ -24,7 +24,7 @@ impl Book {
             let entry = &mut self.entries[first as usize];
             if running == Some(entry.id) {
                 entry.attempt += 1;
-                entry.history.push(status);
+                entry.history.extend(death);
                 if entry.history.len() >= self.limits.kills {
                     killer = seat.leases.pop_front();
                 }

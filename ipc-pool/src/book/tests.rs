@@ -178,7 +178,7 @@ impl World {
             *self.kills.entry(id).or_default() += 1;
         }
         self.deaths += 1;
-        let killer = self.book.leave(dead.seat, running, killed());
+        let killer = self.book.leave(dead.seat, running, Some(killed()));
         assert_eq!(
             killer.is_some(),
             running.is_some_and(|id| self.kills[&id] >= 3)
@@ -338,9 +338,24 @@ fn what_comes_back_stands_first_and_in_order() {
             sent.push((lease.id, lease.attempt));
             true
         });
-        book.leave(place, None, killed());
+        book.leave(place, None, Some(killed()));
     }
     assert_eq!(sent, [(ids[0], 1), (ids[1], 1), (ids[2], 1)]);
+}
+
+#[test]
+fn a_death_that_is_nobodys_fault_is_an_attempt_and_no_kill() {
+    let mut book = Book::new(LIMITS, 1, FIRST);
+    let (_, id) = book.submit(b"", None, false).unwrap();
+    for attempt in 1..10 {
+        let place = book.join(0);
+        book.set_open(place, true);
+        book.dispatch(|_, lease, _| {
+            assert_eq!((lease.id, lease.attempt), (id, attempt));
+            true
+        });
+        assert_eq!(book.leave(place, Some(id), None), None);
+    }
 }
 
 #[test]

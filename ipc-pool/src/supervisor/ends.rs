@@ -28,23 +28,26 @@ impl Supervisor {
     }
 
     fn bury(&mut self, at: usize, status: ExitStatus) {
-        let (acked, running, killer) = self.desk.bury(self.instances[at].seat, status);
+        let instance = &self.instances[at];
+        // One that we have killed may have been about to finish: no task is to blame.
+        let death = (instance.phase != Phase::Killed).then_some(status);
+        let buried = self.desk.bury(instance.seat, death);
         self.heed_notices(); // its last words among them
         let instance = self.instances.swap_remove(at);
         let reason = instance.last_words.clone();
         let worker = instance.worker;
-        let well = instance.is_ready && running.is_none() && status.success();
+        let well = instance.is_ready && buried.running.is_none() && status.success();
         let proof = if well { PROVEN_WELL } else { PROVEN };
-        let proved = acked > 0 || (!self.has_tasks && instance.born.elapsed() >= proof);
+        let proved = buried.acked > 0 || (!self.has_tasks && instance.born.elapsed() >= proof);
         self.hooks.worker_exit(&Exit {
             worker,
             pid: instance.child.pid(),
             status,
             reason: reason.clone(),
-            task: running,
+            task: buried.running,
         });
-        if let Some(killer) = killer {
-            self.hooks.quarantine(&killer);
+        if let Some(killer) = &buried.killer {
+            self.hooks.quarantine(killer);
         }
         self.desk.ring();
         if !self.started && !instance.is_ready && self.instances.is_empty() && !self.stopping {
@@ -61,6 +64,7 @@ impl Supervisor {
         if worker < self.wanted && !self.stopping && !self.is_served(worker) {
             self.mourn(worker, End { proved, well });
         }
+        drop(buried.link); // while its successor starts
     }
 
     /// Whether a worker is there, or about to be.
