@@ -80,6 +80,7 @@ impl Desk {
                 followers: 0,
                 leading: false,
                 taken: 0,
+                submitted: 0,
             }),
             told: Condvar::new(),
             leader: Mutex::new(Poller::new(Spin::Adaptive, Look::Load)),
@@ -142,6 +143,9 @@ impl Desk {
                 return Some(Err(Error::UnknownWorker { worker, workers }));
             }
             let entered = state.book.submit(payload, target, ticket)?;
+            if state.is_time_to_look() && state.take_in() {
+                self.tell(state);
+            }
             state.dispatch();
             Some(Ok(entered))
         };

@@ -29,7 +29,14 @@ pub(crate) struct State {
     pub(super) leading: bool,
     /// Answers taken in so far.
     pub(crate) taken: u64,
+    /// Tasks submitted since a look at the answers.
+    pub(super) submitted: u32,
 }
+
+/// So many submissions come between two looks at the answers.
+const LOOKS: u32 = 8;
+/// With fewer tasks at the workers there is nothing to share out better.
+const MANY: usize = 32;
 
 impl State {
     /// Gives waiting tasks to workers with room.
@@ -47,6 +54,14 @@ impl State {
             // One that is gone takes nothing: what it had comes back when it is reaped.
             sent.is_ok()
         });
+    }
+
+    /// Whether to take answers in before a task is given out: a worker that shares the submitter's processor gets on
+    /// more slowly than the others, which are to be given more.
+    #[inline]
+    pub(super) fn is_time_to_look(&mut self) -> bool {
+        self.submitted = (self.submitted + 1) % LOOKS;
+        self.submitted == 0 && self.links.len() > 1 && self.book.counts().leased >= MANY
     }
 
     /// Takes in all answers that are there, and gives out more tasks; true if there were any.
