@@ -96,6 +96,10 @@ fn pools() {
         (env!("CARGO_BIN_EXE_pool_restarts"), "worker 1: signal: 9"),
         (env!("CARGO_BIN_EXE_pool_graceful"), "none is half done"),
         (env!("CARGO_BIN_EXE_pool_tasks"), "9592 primes below 100000"),
+        (
+            env!("CARGO_BIN_EXE_pool_tokio"),
+            "[\"ONE\", \"TWO\", \"THREE\"]",
+        ),
         (env!("CARGO_BIN_EXE_pool_retries"), "poison: quarantined"),
         (env!("CARGO_BIN_EXE_pool_listen"), ": afar"),
         (env!("CARGO_BIN_EXE_pool_service"), "worker 1 stops"),
