@@ -1,18 +1,15 @@
 //! However a run ends, it leaves no process and no queue behind.
 
+mod support;
+
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-
-const PATIENCE: Duration = Duration::from_secs(20);
+use support::{until, until_everybody_has_ended};
 
 /// A run in the midst of a cell that uses queues.
 struct Running {
@@ -58,17 +55,6 @@ fn spawn(mechanism: &str) -> Child {
         .unwrap()
 }
 
-/// Orphans are this process's children: it is their subreaper.
-fn until_everybody_has_ended() {
-    until("everybody has ended", || {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Err(Errno::ECHILD) => Some(()),
-            Ok(WaitStatus::StillAlive) => None,
-            other => other.map(|_| None).unwrap(),
-        }
-    });
-}
-
 fn children(pid: u32) -> Vec<u32> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let text = fs::read_to_string(path).unwrap_or_default();
@@ -106,17 +92,6 @@ fn queues_used_by(group: u32) -> HashSet<String> {
         .into_iter()
         .filter(|queue| queue.users.iter().any(member));
     used.map(|queue| queue.id).collect()
-}
-
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 fn ctrl_c_leaves_nothing() {

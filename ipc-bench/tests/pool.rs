@@ -1,19 +1,16 @@
 //! `ipc-bench pool`: what it prints and writes, what it refuses, and what it leaves behind: nothing.
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde_json::Value;
-
-const PATIENCE: Duration = Duration::from_secs(20);
+use support::{until, until_everybody_has_ended};
 
 fn pool(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ipc-bench"));
@@ -213,28 +210,6 @@ fn members(group: u32) -> usize {
 
 fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().try_into().unwrap())
-}
-
-/// Orphans are this process's children: it is their subreaper.
-fn until_everybody_has_ended() {
-    until("everybody has ended", || {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Err(Errno::ECHILD) => Some(()),
-            Ok(WaitStatus::StillAlive) => None,
-            other => other.map(|_| None).unwrap(),
-        }
-    });
-}
-
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 const LONG: [&[&str]; 3] = [

@@ -1,33 +1,16 @@
 //! What other pools do wrong: each of these was reproduced in Swoole 6.2.2 or naruto.
 
+mod support;
+
 use std::fs;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ipc_pool::{Error, Handle, Pool, Status};
-use nix::sys::signal::{Signal, kill};
+use ipc_pool::{Error, Pool};
+use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
-use nix::unistd::Pid;
-
-fn until(pool: &Handle, is: impl Fn(&Status) -> bool) -> Status {
-    pool.wait_until(is).unwrap()
-}
-
-fn are_ready(count: usize) -> impl Fn(&Status) -> bool {
-    move |status| {
-        status
-            .workers
-            .iter()
-            .filter(|worker| worker.is_ready)
-            .count()
-            == count
-    }
-}
-
-fn send(pid: u32, signal: Signal) {
-    kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
-}
+use support::{are_ready, send, until};
 
 /// Swoole: one budget of 3 s for the whole reload. Worker 2 was killed in mid-task, worker 3 without ever
 /// a SIGTERM, and their tasks were gone.

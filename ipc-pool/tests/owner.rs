@@ -1,22 +1,14 @@
 //! What the program that owns a pool has of it: callbacks, signals, a log, reasons.
 
+mod support;
+
 use std::fs;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use ipc_pool::{Error, Pool, Status};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
-fn send(pid: u32, signal: Signal) {
-    kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
-}
-
-/// The state of a process, as `proc_pid_stat(5)` has it.
-fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
-    stat.is_ok_and(|stat| !stat.rsplit_once(") ").unwrap().1.starts_with('Z'))
-}
+use nix::sys::signal::Signal;
+use support::{is_alive, send};
 
 fn run_stops_by_sigterm_and_reloads_by_sigusr1() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {

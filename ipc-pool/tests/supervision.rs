@@ -1,12 +1,14 @@
 //! Starting, stopping, reloading, replacing.
 
+mod support;
+
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ipc_pool::{Error, Handle, Pool, Status};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
+use support::{is_alive, send, until};
 
 fn echo(workers: usize) -> Handle {
     let pool = Pool::new(workers).on_worker_exit(|_| {});
@@ -18,21 +20,6 @@ fn echo(workers: usize) -> Handle {
 fn pids(status: &Status) -> Vec<u32> {
     let ready = status.workers.iter().filter(|worker| worker.is_ready);
     ready.map(|worker| worker.pid).collect()
-}
-
-/// Waits until `is` says so of the pool's status.
-fn until(pool: &Handle, is: impl Fn(&Status) -> bool) -> Status {
-    pool.wait_until(is).unwrap()
-}
-
-fn send(pid: u32, signal: Signal) {
-    kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
-}
-
-/// The state of a process, as `proc_pid_stat(5)` has it.
-fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
-    stat.is_ok_and(|stat| !stat.rsplit_once(") ").unwrap().1.starts_with('Z'))
 }
 
 fn parent_of(pid: u32) -> u32 {

@@ -1,10 +1,12 @@
 //! Tasks, answers, deaths: what a submission promises.
 
+mod support;
+
 use std::time::Duration;
 
 use ipc_pool::{Error, Handle, Pool, Transport};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
+use support::send;
 
 fn upper(workers: usize, transport: Transport) -> Handle {
     let pool = Pool::new(workers).transport(transport);
@@ -21,7 +23,7 @@ fn kill_worker(pool: &Handle, worker: usize) -> u32 {
         .find(|one| one.id == worker)
         .unwrap()
         .pid;
-    kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL).unwrap();
+    send(pid, Signal::SIGKILL);
     pid
 }
 

@@ -1,15 +1,17 @@
 //! Where workers come from: templates, threads, deaths of all kinds.
 
+mod support;
+
 use std::fs;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ipc_core::conformance::Case;
-use ipc_pool::{Handle, Pool, Status, Template};
-use nix::sys::signal::{Signal, kill};
+use ipc_pool::{Pool, Template};
+use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::Pid;
+use support::{are_ready, is_alive, send, until};
 
 fn upper() -> Pool {
     let pool = Pool::new(2).title("upper").on_worker_exit(|_| {});
@@ -20,32 +22,8 @@ fn template(end: Template) {
     end.serve(upper());
 }
 
-fn until(pool: &Handle, is: impl Fn(&Status) -> bool) -> Status {
-    pool.wait_until(is).unwrap()
-}
-
-fn are_ready(count: usize) -> impl Fn(&Status) -> bool {
-    move |status| {
-        status
-            .workers
-            .iter()
-            .filter(|worker| worker.is_ready)
-            .count()
-            == count
-    }
-}
-
-fn send(pid: u32, signal: Signal) {
-    kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
-}
-
 fn name_of(pid: u32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap()
-}
-
-fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
-    stat.is_ok_and(|stat| !stat.rsplit_once(") ").unwrap().1.starts_with('Z'))
 }
 
 fn a_short_lived_thread_may_make_a_pool_that_stays() {

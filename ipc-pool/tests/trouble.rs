@@ -1,35 +1,18 @@
 //! Bad input, and deaths at bad moments: a clear error or a line of the log; nothing is lost, nothing hangs,
 //! and nothing spins afterwards.
 
+mod support;
+
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ipc_pool::{Error, Handle, Pool, Status, Transport};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, SysconfVar, sysconf};
+use ipc_pool::{Error, Handle, Pool, Transport};
+use nix::sys::signal::Signal;
+use nix::unistd::{SysconfVar, sysconf};
+use support::{are_ready, send, until};
 
 const BOTH: [Transport; 2] = [Transport::Shm, Transport::Unix];
-
-fn until(pool: &Handle, is: impl Fn(&Status) -> bool) -> Status {
-    loop {
-        let status = pool.status();
-        if is(&status) {
-            return status;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-fn are_ready(count: usize) -> impl Fn(&Status) -> bool {
-    move |status| {
-        status.workers.len() == count && status.workers.iter().all(|worker| worker.is_ready)
-    }
-}
-
-fn send(pid: u32, signal: Signal) {
-    kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
-}
 
 /// What a process has used of the processors.  `proc_pid_stat(5)`
 fn used(pid: u32) -> Duration {

@@ -6,27 +6,13 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process;
 use std::time::Duration;
 
-use ipc_socket::{Address, Error, Kind, Result, SocketOptions, connect, listen};
+use ipc_socket::{Address, Error, Kind, SocketOptions, connect, listen};
 use nix::sys::socket::Backlog;
-use support::Directory;
+use support::{Directory, abstract_name, kind_of, loopback};
 
 const SOON: Duration = Duration::from_millis(30);
-
-fn loopback() -> Address {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()
-}
-
-fn abstract_name() -> Address {
-    Address::Abstract(format!("ipc-socket-{}", process::id()).into_bytes())
-}
-
-fn kind_of<T: std::fmt::Debug>(result: Result<T>) -> (io::ErrorKind, String) {
-    let error = result.unwrap_err();
-    (error.kind(), error.to_string())
-}
 
 fn nobody_there_is_said() {
     let directory = Directory::new();

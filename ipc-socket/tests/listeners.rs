@@ -4,36 +4,20 @@ mod support;
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
-use std::process;
 use std::time::Duration;
 
 use ipc_process::fork;
 use ipc_socket::{
-    Address, Error, Kind, Ready, Receiver, Result, Select, Sender, SocketOptions, Wait, connect,
-    listen,
+    Address, Error, Kind, Ready, Receiver, Select, Sender, SocketOptions, Wait, connect, listen,
 };
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
-use support::{Directory, leave};
+use support::{Directory, abstract_name, kind_of, leave, loopback};
 
 const SOON: Duration = Duration::from_millis(30);
-
-fn loopback() -> Address {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()
-}
-
-fn abstract_name() -> Address {
-    Address::Abstract(format!("ipc-socket-{}", process::id()).into_bytes())
-}
-
-fn kind_of<T: std::fmt::Debug>(result: Result<T>) -> (io::ErrorKind, String) {
-    let error = result.unwrap_err();
-    (error.kind(), error.to_string())
-}
 
 fn every_address_is_listened_at_and_connected_to() {
     let directory = Directory::new();

@@ -1,10 +1,12 @@
 //! What several tests need.
 #![allow(dead_code, reason = "each test needs a part")]
 
-use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process;
+use std::{fs, io, process};
+
+use ipc_socket::{Address, Result};
 
 /// A directory of one's own, gone with this.
 pub(crate) struct Directory(pub(crate) PathBuf);
@@ -38,4 +40,17 @@ impl Drop for Directory {
 /// What a killed server leaves.
 pub(crate) fn leave(path: &Path) {
     drop(UnixListener::bind(path).unwrap());
+}
+
+pub(crate) fn loopback() -> Address {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()
+}
+
+pub(crate) fn abstract_name() -> Address {
+    Address::Abstract(format!("ipc-socket-{}", process::id()).into_bytes())
+}
+
+pub(crate) fn kind_of<T: std::fmt::Debug>(result: Result<T>) -> (io::ErrorKind, String) {
+    let error = result.unwrap_err();
+    (error.kind(), error.to_string())
 }
