@@ -17,17 +17,21 @@ use crate::{Channel, Error, Inherit, Interest, Ready, Receiver, Result, Sender, 
 /// assert_eq!(a.recv()?, b"hello");
 /// # Ok::<(), ipc_core::Error>(())
 /// ```
+///
+/// One that is dropped stops receiving before it stops sending: whoever is told by a receive that it
+/// is gone is told so by a send, too (over TCP not by the first one).
 #[derive(Debug)]
 pub struct Duplex<S, R> {
-    sender: S,
+    // Dropped in this order.
     receiver: R,
+    sender: S,
 }
 
 impl<S: Sender, R: Receiver> Duplex<S, R> {
     /// Joins two halves, which from now on help each other along ([`Sender::link`]).
     pub fn new(mut sender: S, mut receiver: R) -> Self {
         sender.link(&mut receiver);
-        Duplex { sender, receiver }
+        Duplex { receiver, sender }
     }
 
     /// Takes the halves apart, for a thread each, say. From now on a sender that waits for room

@@ -98,6 +98,29 @@ fn a_split_sender_that_is_dropped_closes_though_the_receiver_sleeps() {
     assert_eq!(receiving.join().unwrap().unwrap(), b"hello");
 }
 
+/// A receiver that takes its time to go.
+struct Slow<R>(R);
+
+impl<R: Receiver> Receiver for Slow<R> {
+    ipc_core::forward_receiver!(self => self.0);
+}
+
+impl<R> Drop for Slow<R> {
+    fn drop(&mut self) {
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn whoever_is_told_of_the_end_by_a_receive_has_nobody_to_send_to() {
+    let ((tx1, rx1), (tx2, rx2)) = (channel(Spin::Adaptive), channel(Spin::Adaptive));
+    let (a, mut b) = (Duplex::new(tx1, Slow(rx2)), Duplex::new(tx2, rx1));
+    let dropping = thread::spawn(move || drop(a));
+    assert!(matches!(b.recv(), Err(Error::Disconnected)));
+    assert!(matches!(b.send(b"hello?"), Err(Error::Disconnected)));
+    dropping.join().unwrap();
+}
+
 /// A pipe that now and then takes a part, and then fails as one without memory does.
 struct Faulty {
     pipe: PipeFd,
