@@ -48,9 +48,9 @@ pub enum Error {
         /// What it lacks.
         reason: &'static str,
     },
-    /// No worker could start.
+    /// A worker could not start: the first ones of a pool, or a new one in a reload.
     Start {
-        /// What the last of them said.
+        /// What it said, or how it ended.
         reason: Box<str>,
     },
     /// A process could not be made or watched.
@@ -101,7 +101,7 @@ impl fmt::Display for Error {
             Error::WouldBlock => f.write_str("it cannot be done without waiting"),
             Error::Stopped => f.write_str("the pool is stopped"),
             Error::Invalid { reason } => write!(f, "the pool is not made for this: {reason}"),
-            Error::Start { reason } => write!(f, "no worker could start: {reason}"),
+            Error::Start { reason } => write!(f, "a worker could not start: {reason}"),
             Error::Process(error) => error.fmt(f),
             Error::Channel(error) => error.fmt(f),
         }

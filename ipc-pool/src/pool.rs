@@ -56,8 +56,7 @@ impl Pool {
     }
 
     /// In each worker, when it starts: `WorkerStart`. An error, or a panic, is a worker that cannot
-    /// start.
-    /// It prepares; what a worker does comes behind it.
+    /// start. It prepares; what a worker does comes behind it.
     pub fn on_worker_start<R: Outcome>(
         mut self,
         mut start: impl FnMut(&Worker) -> R + 'static,

@@ -169,7 +169,8 @@ impl<'a> Task<'a> {
         }
     }
 
-    /// The task's id, which no other task of this pool has, not even after a restart of the program.
+    /// The task's id, which no other task of this pool has, not even after a restart of the program,
+    /// unless the clock was set back in between.
     pub fn id(&self) -> u64 {
         self.lease.id
     }
