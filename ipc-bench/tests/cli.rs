@@ -321,9 +321,10 @@ fn idle_ends_and_stalls_have_their_figures() {
 }
 
 fn batches_are_compared_with_the_same_bytes_or_one_by_one() {
-    let mechanisms = ["pipe", "raw-pipe", "shm", "raw-ring", "seqpacket"];
+    let mechanisms = ["pipe", "raw-pipe", "shm", "seqpacket"];
+    let rings = ["raw-ring", "raw-futex-ring"]; // where there is one processor it is the latter
     let patterns = ["--pattern", "batch,stream", "--size", "64,64k"];
-    let (table, json) = measure(&[&mechanisms[..], &patterns].concat());
+    let (table, json) = measure(&[&mechanisms[..], &rings, &patterns].concat());
     assert_eq!(json["failed"], Value::Array(Vec::new()));
     let batch = |row: &&Value| row["pattern"] == "batch";
     let measured = rows(&json).iter().filter(batch);
