@@ -1,6 +1,6 @@
 //! Attachment by name, between programs that are no relatives.
 //!
-//! The other program is this one: started with `ROLE` in its environment it plays that part.
+//! The other program is this one, too: see [`attach::program`].
 //!
 //! Seen to fail: with the bells used as they were given (`a_bell_never_blocks`), without the check of
 //! users (`another_user_is_let_in_where_it_may`), of terms (`other_terms_are_refused_and_named`), of
@@ -9,166 +9,30 @@
 //! Not seen to fail: without the bound on rubbish, since the listener is quicker than its flooders.
 
 mod attach {
+    pub(crate) mod ends;
     pub(crate) mod hostile;
     pub(crate) mod names;
+    pub(crate) mod program;
+    pub(crate) mod request;
 }
 
 use std::env;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{self, Child, Command, ExitCode};
+use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+use attach::ends::{
+    Directory, LONG, SOON, abstract_name, attached, connected, kind_of, tiers, trusted,
+};
+use attach::program::{ROLE, command, converse, join, kill, play, start};
 use attach::{hostile, names};
 use ipc_core::conformance::{Case, run, skip};
-use ipc_shm::{
-    Address, Error, Ready, Receiver, Result, Select, Sender, ShmDuplex, ShmListener, ShmOptions,
-    Spin, Wait,
-};
+use ipc_shm::{Address, Error, Ready, Receiver, Select, Sender, Spin, Wait};
 
-const ROLE: &str = "IPC_SHM_ROLE";
-const ADDRESS: &str = "IPC_SHM_ADDRESS";
-const TIER: &str = "IPC_SHM_TIER";
-const SOON: Duration = Duration::from_millis(30);
-const LONG: Duration = Duration::from_secs(20);
 const NOBODY: u32 = 65_534;
-
-/// A directory of one's own, which others may look into; gone with this.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        let path = env::temp_dir().join(format!("ipc-shm-{}", process::id()));
-        fs::create_dir(&path).unwrap();
-        Directory(path)
-    }
-
-    fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).unwrap();
-    }
-}
-
-fn abstract_name() -> Address {
-    Address::Abstract(format!("ipc-shm-{}", process::id()).into_bytes())
-}
-
-fn trusted() -> ShmOptions {
-    ShmOptions::new().capacity(64 << 10)
-}
-
-fn tiers() -> [(&'static str, ShmOptions); 2] {
-    [("trusted", trusted()), ("untrusted", trusted().untrusted())]
-}
-
-fn kind_of<T: std::fmt::Debug>(result: Result<T>) -> (ErrorKind, String) {
-    let error = result.unwrap_err();
-    (error.kind(), error.to_string())
-}
-
-fn command(role: &str, tier: &str, address: &Address) -> Command {
-    let mut command = Command::new(env::current_exe().unwrap());
-    command.env(ROLE, role).env(TIER, tier);
-    command.env(ADDRESS, address.to_string());
-    command
-}
-
-fn start(role: &str, tier: &str, address: &Address) -> Child {
-    command(role, tier, address).spawn().unwrap()
-}
-
-fn join(mut program: Child) {
-    assert!(program.wait().unwrap().success());
-}
-
-fn kill(mut program: Child) {
-    program.kill().unwrap();
-    program.wait().unwrap();
-}
-
-/// What the other program does.
-fn play(role: &str) {
-    let address: Address = env::var(ADDRESS).unwrap().parse().unwrap();
-    let tier = env::var(TIER).unwrap();
-    let options = tiers().into_iter().find(|(name, _)| *name == tier);
-    let options = options.unwrap().1;
-    match role {
-        "client" => echo(options.connect_timeout(&address, LONG).unwrap()),
-        "server" => echo(options.listen(&address).unwrap().accept().unwrap()),
-        "deaf" => {
-            let _listener = options.listen(&address).unwrap();
-            park();
-        }
-        "asker" => drop(options.connect(&address)),
-        "silent" => {
-            let _end = options.connect(&address).unwrap();
-            park();
-        }
-        "denied" => {
-            let (kind, told) = kind_of(options.connect_timeout(&address, LONG));
-            assert_eq!(kind, ErrorKind::PermissionDenied, "{told}");
-        }
-        "impostor" => hostile::impose(&address),
-        _ => panic!("no such role: {role}"),
-    }
-}
-
-fn park() -> ! {
-    loop {
-        thread::park(); // until it is killed
-    }
-}
-
-fn echo(mut end: ShmDuplex) {
-    let (tx, rx) = end.halves();
-    while rx.recv_wait(Wait::Forever).is_ok() {
-        tx.send(rx.message()).unwrap();
-    }
-}
-
-fn converse(mut end: ShmDuplex) {
-    let longest = end.max_len();
-    assert_eq!(longest, (32 << 10) - 16);
-    for round in 0..1000 {
-        let msg = vec![7; [0, 1, 8, 64, 1000, longest][round % 6]];
-        end.send(&msg).unwrap();
-        assert!(end.recv().unwrap() == msg);
-    }
-}
-
-/// Once somebody listens there.
-fn connected(options: &ShmOptions, address: &Address) -> ShmDuplex {
-    loop {
-        match options.connect_timeout(address, LONG) {
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::NotFound | ErrorKind::ConnectionRefused
-                ) =>
-            {
-                thread::sleep(Duration::from_millis(1));
-            }
-            end => return end.unwrap(),
-        }
-    }
-}
-
-/// An endpoint each of a client and the listener, in this process.
-fn attached(options: &ShmOptions, listener: &ShmListener) -> (ShmDuplex, ShmDuplex) {
-    thread::scope(|scope| {
-        let client = scope.spawn(|| options.connect(listener.address()).unwrap());
-        let server = listener.accept_timeout(LONG).unwrap();
-        (client.join().unwrap(), server)
-    })
-}
 
 fn programs_meet_by_name() {
     let directory = Directory::new();

@@ -9,7 +9,7 @@ use ipc_process::fork;
 use ipc_shm::{Address, connect, listen};
 use nix::sys::stat::{Mode, umask};
 
-use crate::{Directory, abstract_name, kind_of, trusted};
+use super::ends::{Directory, abstract_name, kind_of, trusted};
 
 pub(crate) fn a_socket_file_has_its_mode_under_any_umask() {
     let directory = Directory::new();
