@@ -6,6 +6,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Read, Write};
 use std::path::Path;
 
+use crate::pool::MAX_KILLS;
+
 /// Bytes of a record: a divisor of the page's, so that no kill can cut one.
 const LEN: usize = 32;
 
@@ -174,4 +176,49 @@ pub(crate) fn check(
         }
     }
     tale
+}
+
+pub(crate) fn the_checker_sees_each_fault() {
+    use Event::{Answered, Begin, End};
+    let faults = |log: &[(Event, u32)], fate| {
+        let log = log.iter().map(|&(event, attempt)| Record {
+            event,
+            id: 7,
+            attempt,
+            life: u64::from(attempt),
+        });
+        check(log, &BTreeMap::from([(7, fate)]), MAX_KILLS)
+            .faults
+            .len()
+    };
+    let right = [(Begin, 1), (Begin, 2), (End, 2), (Answered, 0)];
+    assert_eq!(faults(&right, Fate::Answered), 0);
+    let twice = [(Begin, 1), (End, 1), (Begin, 3), (End, 3), (Answered, 0)];
+    assert_eq!(faults(&twice, Fate::Answered), 0);
+    assert_eq!(faults(&[(Begin, 1), (End, 1)], Fate::Returned), 0);
+    assert_eq!(faults(&[], Fate::Lost), 1);
+    assert_eq!(
+        faults(&[(Begin, 1), (Answered, 0), (End, 1)], Fate::Answered),
+        1
+    );
+    assert_eq!(
+        faults(
+            &[(Begin, 1), (End, 1), (Begin, 1), (End, 1), (Answered, 0)],
+            Fate::Answered
+        ),
+        1
+    );
+    assert_eq!(
+        faults(
+            &[(Begin, 1), (End, 1), (Answered, 0), (Begin, 2)],
+            Fate::Answered
+        ),
+        1
+    );
+    assert_eq!(
+        faults(&[(Begin, 1), (End, 1), (Answered, 0)], Fate::Returned),
+        1
+    );
+    assert_eq!(faults(&[(Begin, 1)], Fate::Quarantined(1)), 1);
+    assert_eq!(faults(&[(End, 1)], Fate::Returned), 1);
 }
