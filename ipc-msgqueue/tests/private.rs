@@ -1,5 +1,5 @@
 //! Nothing leaks: a queue is 0600 under any umask, and what goes with it is close-on-exec. The files of long
-//! messages are told of in `spill.rs`.
+//! messages are told of in `spill_trust.rs`.
 
 use ipc_core::conformance::{descriptors, expect_close_on_exec};
 use ipc_msgqueue::{Key, Kind, Queue, QueueOptions, Receiver, Selection, Sender, Wait};

@@ -1,6 +1,8 @@
 //! What several test files need: to know when a process sleeps in a call, and a storm of signals.
 #![allow(unsafe_code, dead_code)] // a signal handler; each file uses a part
 
+pub(crate) mod spill;
+
 use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
