@@ -1,4 +1,7 @@
 //! What several tests need.
+#![allow(dead_code, reason = "each test needs a part")]
+
+pub(crate) mod run;
 
 use std::thread;
 use std::time::{Duration, Instant};
