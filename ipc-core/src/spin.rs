@@ -111,10 +111,11 @@ impl Poller {
     }
 
     /// Waits until `look` finds something: polls as the policy says, then calls `sleep`, again and
-    /// again. The caller has looked once already.
+    /// again. The caller has looked once already. What happened before the deadline is found, however late
+    /// this process gets to look.
     ///
     /// `sleep` may return early; with [`Wait::Never`] it only asks whether the peer still lives,
-    /// which is how [`Spin::Always`] notices a death that `look` cannot see.
+    /// which is how [`Spin::Always`], and a last look, notice a death that `look` cannot see.
     ///
     /// # Errors
     ///
@@ -138,19 +139,18 @@ impl Poller {
             if let Some(found) = found {
                 return found;
             }
-            if wait.is_over() {
-                return Err(wait.error());
-            }
-            if self.spin == Spin::Always {
-                sleep(context, Wait::Never)?;
-            } else {
-                sleep(context, wait)?;
-            }
-            if let Some(start) = start {
+            // Others may have had the processor since the last look, and beyond the deadline.
+            let is_last = wait.is_over();
+            let always = self.spin == Spin::Always;
+            sleep(context, if is_last || always { Wait::Never } else { wait })?;
+            if let Some(start) = start.filter(|_| !is_last) {
                 self.habit.slept(start.elapsed());
             }
             if let Some(found) = look(context) {
                 return found;
+            }
+            if is_last {
+                return Err(wait.error());
             }
         }
     }
@@ -233,4 +233,48 @@ fn yields<T>(look: &mut impl FnMut() -> Option<T>) -> Option<T> {
         thread::yield_now();
         look()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+
+    const MOMENT: Duration = Duration::from_millis(1);
+
+    /// Waits while others have the processor, until after the deadline. Only then something comes: what
+    /// the kernel tells when it is asked, and then a look finds.
+    fn wait_late(spin: Spin, told: fn() -> Result<()>) -> Result<()> {
+        let mut asked = false;
+        let look = |asked: &mut bool| {
+            thread::sleep(MOMENT * 2);
+            Ok(asked.then_some(()))
+        };
+        let sleep = |asked: &mut bool, wait| {
+            *asked = wait == Wait::Never;
+            if *asked { told() } else { Ok(()) }
+        };
+        Poller::new(spin, Look::Call).wait(MOMENT.into(), &mut asked, look, sleep)
+    }
+
+    #[test]
+    fn who_comes_late_to_his_deadline_looks_once_more() {
+        for spin in [Spin::Adaptive, Spin::Never, Spin::Always] {
+            assert!(wait_late(spin, || Ok(())).is_ok());
+            let gone = wait_late(spin, || Err(Error::Disconnected));
+            assert!(matches!(gone, Err(Error::Disconnected)), "{gone:?}");
+        }
+    }
+
+    #[test]
+    fn a_deadline_without_anything_is_kept() {
+        for spin in [Spin::Adaptive, Spin::Never, Spin::Always] {
+            let nothing = |(): &mut ()| Ok(None::<()>);
+            let sleep = |(): &mut (), _| Ok(());
+            let start = Instant::now();
+            let waited = Poller::new(spin, Look::Load).wait(MOMENT.into(), &mut (), nothing, sleep);
+            assert!(matches!(waited, Err(Error::TimedOut)));
+            assert!(start.elapsed() >= MOMENT);
+        }
+    }
 }
