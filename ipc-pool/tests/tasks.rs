@@ -4,6 +4,7 @@ mod support;
 
 use std::time::Duration;
 
+use ipc_core::{Receiver, Sender};
 use ipc_pool::{Error, Handle, Pool, Transport};
 use nix::sys::signal::Signal;
 use support::send;
@@ -235,11 +236,15 @@ fn exit_in_a_handler_is_a_death() {
     assert_eq!(pool.submit_and_wait(b"").unwrap(), b"second attempt");
 }
 
+/// A pool of one worker, each of whose tasks takes until a message comes.
+fn held(pool: Pool) -> (Handle, impl FnMut()) {
+    let (mut go, mut on) = ipc_socket::channel().unwrap();
+    let pool = pool.on_task(move |_| on.recv().map(drop)).start().unwrap();
+    (pool, move || go.send(b"").unwrap())
+}
+
 fn a_full_pool_makes_submitters_wait() {
-    let pool = Pool::new(1)
-        .capacity(2)
-        .on_task(|_| std::thread::sleep(Duration::from_millis(20)));
-    let pool = pool.start().unwrap();
+    let (pool, mut go_on) = held(Pool::new(1).capacity(2));
     let first = pool.submit(b"").unwrap();
     let second = pool.submit(b"").unwrap();
     assert!(matches!(pool.try_submit(b""), Err(Error::WouldBlock)));
@@ -248,7 +253,10 @@ fn a_full_pool_makes_submitters_wait() {
         pool.submit_timeout(b"", soon),
         Err(Error::TimedOut)
     ));
+    go_on();
     let third = pool.submit(b"").unwrap();
+    go_on();
+    go_on();
     for ticket in [first, second, third] {
         ticket.wait().unwrap();
     }
@@ -264,14 +272,14 @@ fn abandoned_tickets_are_done_all_the_same() {
 }
 
 fn a_ticket_outlives_a_deadline() {
-    let pool = Pool::new(1).on_task(|_| std::thread::sleep(Duration::from_millis(50)));
-    let pool = pool.start().unwrap();
+    let (pool, mut go_on) = held(Pool::new(1));
     let mut ticket = pool.submit(b"").unwrap();
     assert!(matches!(ticket.try_wait(), Err(Error::WouldBlock)));
     assert!(matches!(
         ticket.wait_timeout(Duration::from_millis(1)),
         Err(Error::TimedOut)
     ));
+    go_on();
     ticket.wait_timeout(Duration::from_secs(20)).unwrap();
 }
 

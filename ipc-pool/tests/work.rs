@@ -78,7 +78,7 @@ fn jobs_that_end_well_never_open_the_circuit() {
     let pool = pool.start().unwrap();
     pool.wait_until(|status| {
         assert!(!status.is_circuit_open);
-        status.restarts == 10
+        status.restarts >= 10
     })
     .unwrap();
     pool.stop().unwrap();
@@ -86,17 +86,21 @@ fn jobs_that_end_well_never_open_the_circuit() {
     let pool = Pool::new(1).on_task(|_| ()).on_worker_start(Worker::stop);
     let pool = pool.restart_intensity(3, Duration::from_secs(60));
     let pool = pool.start().unwrap();
-    pool.wait_until(|status| status.restarts == 5).unwrap();
+    pool.wait_until(|status| status.restarts >= 5).unwrap();
     assert!(!pool.status().is_circuit_open);
 }
 
 fn workers_that_die_at_once_are_not_a_busy_loop() {
     // Elsewhere such a worker was restarted 316 times a second.
     let pool = Pool::new(1).on_worker_exit(|_| {}).on_work(|_| ());
+    let start = Instant::now();
     let pool = pool.start().unwrap();
-    thread::sleep(Duration::from_millis(500));
-    let restarts = pool.status().restarts;
-    assert!((2..10).contains(&restarts), "{restarts}");
+    pool.wait_until(|status| status.restarts >= 4).unwrap();
+    let took = start.elapsed(); // two are replaced at once, then later and later
+    assert!(
+        took >= Duration::from_millis((100 + 200) * 3 / 4),
+        "{took:?}"
+    );
 }
 
 /// Stops the pool, whose worker waits with nothing to do.
@@ -133,13 +137,16 @@ fn who_waits_for_a_message_and_his_stop_stops_at_once() {
 
 fn who_sleeps_wakes_to_be_stopped() {
     let (tell, told) = mpsc::channel();
+    let (mut tx, mut slept) = ipc_socket::channel().unwrap();
     let pool = Pool::new(1).on_worker_exit(move |exit| tell.send(exit.status).unwrap());
-    let pool = pool.on_work(|worker| {
+    let pool = pool.on_work(move |worker| {
         assert!(worker.sleep(Duration::from_millis(5)));
+        tx.send(b"").unwrap();
         assert!(!worker.sleep(Duration::from_secs(100)));
         assert!(worker.is_stopping());
     });
     let pool = pool.start().unwrap();
+    slept.recv().unwrap();
     stops_at_once(&pool);
     assert!(told.recv().unwrap().success());
 }
@@ -153,7 +160,7 @@ fn who_stops_himself_has_nothing_to_wait_for() {
             .map(drop)
     });
     let pool = pool.start().unwrap();
-    pool.wait_until(|status| status.restarts == 2).unwrap();
+    pool.wait_until(|status| status.restarts >= 2).unwrap();
 }
 
 ipc_core::cases! {

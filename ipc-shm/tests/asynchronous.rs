@@ -27,7 +27,7 @@ fn tiers() -> [ShmOptions; 2] {
 fn echo(mut shm: ShmDuplex) {
     let (tx, rx) = shm.halves();
     while rx.recv_wait(Wait::Forever).is_ok() {
-        tx.send(rx.message()).unwrap();
+        let _ = tx.send(rx.message()); // the last answer finds nobody
     }
 }
 
@@ -40,7 +40,7 @@ fn socket_echo() -> (Child, UnixStream) {
         drop(ours);
         let mut bytes = [0; 8];
         while theirs.read_exact(&mut bytes).is_ok() {
-            theirs.write_all(&bytes).unwrap();
+            let _ = theirs.write_all(&bytes); // the last answer finds nobody
         }
     })
     .unwrap();

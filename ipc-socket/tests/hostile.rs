@@ -19,7 +19,7 @@ use nix::sys::resource::{Resource, setrlimit};
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-const LIMIT: Duration = Duration::from_millis(100);
+const LIMIT: Duration = Duration::from_millis(400);
 const EMFILE: i32 = Errno::EMFILE as i32;
 const SOON: Duration = Duration::from_millis(20);
 
