@@ -152,7 +152,18 @@ impl Sender for QueueBridge<QueueSender> {
     }
 }
 
-impl<H> Ready for QueueBridge<H> {
+impl Ready for QueueBridge<QueueReceiver> {
+    fn fd(&self) -> (BorrowedFd<'_>, Interest) {
+        (self.watcher.bell(), Interest::Read)
+    }
+
+    fn arm(&mut self) -> Result<bool> {
+        // What is owed is in no queue any more.
+        Ok(self.half.owes(self.half.selection).is_some() || self.watcher.arm(0))
+    }
+}
+
+impl Ready for QueueBridge<QueueSender> {
     fn fd(&self) -> (BorrowedFd<'_>, Interest) {
         (self.watcher.bell(), Interest::Read)
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use crate::{Error, Result};
@@ -35,9 +35,8 @@ impl<'a> Directory<'a> {
     pub(crate) fn open_private(path: &'a Path) -> Result<Self> {
         let directory = Directory::open(path)?;
         let failed = |source| Error::os("fstat", object(path), source);
-        let fd = directory.fd.try_clone().map_err(failed)?;
-        let found = File::from(fd).metadata().map_err(failed)?;
-        let (owner, mode, user) = (found.uid(), found.mode() & 0o777, geteuid().as_raw());
+        let found = fstat(&directory.fd).map_err(|errno| failed(errno.into()))?;
+        let (owner, mode, user) = (found.st_uid, found.st_mode & 0o777, geteuid().as_raw());
         if owner != user || mode & 0o077 != 0 {
             let reason = format!(
                 "it belongs to uid {owner} with mode {mode:04o}; it must be private: of uid {user} \

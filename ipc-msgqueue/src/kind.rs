@@ -87,6 +87,16 @@ pub enum Selection {
 }
 
 impl Selection {
+    /// Whether it takes messages of this `mtype`.
+    pub(crate) fn takes(self, mtype: i64) -> bool {
+        match self {
+            Selection::Any => true,
+            Selection::Exactly(kind) => mtype == kind.0,
+            Selection::UpTo(kind) => mtype <= kind.0,
+            Selection::Except(kind) => mtype != kind.0,
+        }
+    }
+
     /// `msgtyp` and the flag, as msgrcv(2) wants them.
     pub(crate) fn msgtyp(self) -> (i64, c_int) {
         match self {

@@ -25,6 +25,8 @@ pub struct QueueReceiver {
     pub(crate) asked: Option<usize>,
     /// What was read from a file.
     body: Vec<u8>,
+    /// Messages that were taken from the queue, with their `mtype`, and not yet read from their files.
+    pub(crate) owed: Vec<(i64, Token)>,
     poller: Poller,
 }
 
@@ -52,6 +54,7 @@ impl QueueReceiver {
             current: Current::None,
             asked: options.max_len,
             body: Vec::new(),
+            owed: Vec::new(),
             poller: Poller::new(options.spin, Look::Call),
         })
     }
@@ -107,11 +110,8 @@ impl QueueReceiver {
 
     /// The kind of the current message; none before the first receive and after a failed one.
     pub fn kind(&self) -> Option<Kind> {
-        let mtype = self
-            .buffer
-            .first_chunk()
-            .filter(|_| self.current != Current::None)?;
-        Kind::new(i64::from_ne_bytes(*mtype)).ok()
+        let received = self.current != Current::None;
+        received.then(|| Kind::new(self.mtype()).ok())?
     }
 
     /// What it receives.
@@ -121,8 +121,15 @@ impl QueueReceiver {
 
     /// Makes an empty message that somebody else took the current one.
     pub(crate) fn received_empty(&mut self, mtype: i64) {
-        self.buffer[..sys::MTYPE].copy_from_slice(&mtype.to_ne_bytes());
+        self.mark(mtype);
         self.current = Current::Plain(0);
+    }
+
+    /// The place of the first message that is owed to this selection.
+    #[inline]
+    pub(crate) fn owes(&self, selection: Selection) -> Option<usize> {
+        let mut owed = self.owed.iter();
+        owed.position(|(mtype, _)| selection.takes(*mtype))
     }
 
     pub(crate) fn spin(&self) -> Spin {
@@ -132,6 +139,9 @@ impl QueueReceiver {
     #[inline]
     fn take(&mut self, selection: Selection, wait: Wait) -> Result<()> {
         self.current = Current::None;
+        if let Some(at) = self.owes(selection) {
+            return self.settle(at);
+        }
         if wait != Wait::Never {
             self.poller.yield_first();
         }
@@ -147,11 +157,28 @@ impl QueueReceiver {
     fn accept(&mut self, len: usize, remove: bool) -> Result<()> {
         if len == Token::LEN && self.queue.spill.is_some() {
             if let Some(token) = Token::parse(&self.buffer[sys::MTYPE..][..len]) {
-                return self.fetch(token, remove);
+                return if remove {
+                    self.owed.push((self.mtype(), token));
+                    self.settle(self.owed.len() - 1)
+                } else {
+                    self.fetch(token, false)
+                };
             }
         }
         self.current = Current::Plain(len);
         Ok(())
+    }
+
+    /// Reads a message that is owed; it stays so if that took more descriptors or memory than there are.
+    #[cold]
+    fn settle(&mut self, at: usize) -> Result<()> {
+        let (mtype, token) = self.owed[at];
+        self.mark(mtype);
+        let fetched = self.fetch(token, true);
+        if !fetched.as_ref().is_err_and(is_shortage) {
+            self.owed.remove(at);
+        }
+        fetched
     }
 
     #[cold]
@@ -162,6 +189,15 @@ impl QueueReceiver {
             self.current = Current::Body;
         }
         Ok(())
+    }
+
+    fn mtype(&self) -> i64 {
+        let mtype = self.buffer.first_chunk().expect("room for an mtype");
+        i64::from_ne_bytes(*mtype)
+    }
+
+    fn mark(&mut self, mtype: i64) {
+        self.buffer[..sys::MTYPE].copy_from_slice(&mtype.to_ne_bytes());
     }
 }
 
@@ -209,6 +245,12 @@ fn receive(
             },
         }
     }
+}
+
+/// Whether the file is still there, to be read when others have given back what was lacking.
+fn is_shortage(error: &Error) -> bool {
+    let lacking = [libc::EMFILE, libc::ENFILE, libc::ENOMEM].map(Some);
+    matches!(error, Error::Os { source, .. } if lacking.contains(&source.raw_os_error()))
 }
 
 #[cold]

@@ -50,7 +50,7 @@ pub(crate) fn message(len: usize) -> Vec<u8> {
 /// A receiver of that queue that has no directory.
 pub(crate) fn plain(id: i32) -> QueueReceiver {
     let mut state = Vec::new();
-    let fields: [u64; 7] = [id.unsigned_abs().into(), 0, 0, 0, 1, u64::MAX, 0];
+    let fields: [u64; 8] = [id.unsigned_abs().into(), 0, 0, 0, 1, 0, u64::MAX, 0];
     for field in fields {
         state.extend_from_slice(&field.to_le_bytes());
     }
