@@ -25,8 +25,10 @@ use crate::{Child, Error, ProcessOptions, Result, siblings, signals, stdio};
 /// # Errors
 ///
 /// After an error the program has not run. [`Os`](Error::Os) if it cannot be run or the kernel
-/// refuses; [`Ipc`](Error::Ipc) if `theirs` cannot be taken apart. But for
-/// [`Unknown`](Error::Unknown): SIGCHLD is ignored, and the program has run and ended already.
+/// refuses; [`Ipc`](Error::Ipc) if `theirs` cannot be taken apart. But for two:
+/// [`Unknown`](Error::Unknown) if SIGCHLD is ignored, and the program has run and ended already;
+/// [`Os`](Error::Os) of `pidfd_open` if other threads took the last descriptor, and the program
+/// was killed as soon as it ran.
 ///
 /// ```
 /// use std::process::{Command, Stdio};
@@ -89,7 +91,12 @@ impl ProcessOptions {
                 return Err(Error::os("execve", object, error));
             }
         };
-        let mut child = Child::adopt(running.id())?;
+        let mut child = Child::adopt(running.id()).inspect_err(|_| {
+            // Only while its status is to be had is the number sure to be its own.
+            if running.try_wait().is_ok() && running.kill().is_ok() {
+                let _ = running.wait();
+            }
+        })?;
         child.stdin = running.stdin.take();
         child.stdout = running.stdout.take();
         child.stderr = running.stderr.take();

@@ -27,7 +27,8 @@ use crate::{Child, Error, ProcessOptions, Result};
 ///
 /// After an error nothing has run. [`Unregistered`](Error::Unregistered) if `entries!` does not
 /// name it; [`Ipc`](Error::Ipc) if `theirs` cannot be taken apart; [`Os`](Error::Os) if the kernel
-/// refuses.
+/// refuses. Of `pidfd_open`, and [`Unknown`](Error::Unknown), what [`run`](crate::run()) says holds
+/// here, too.
 ///
 /// ```
 /// use ipc_pipe::{PipeDuplex, Receiver, Sender};

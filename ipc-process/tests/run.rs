@@ -18,7 +18,7 @@ use ipc_core::{Inherit, Select, Wait};
 use ipc_pipe::{End, Receiver, Sender};
 use ipc_process::{Child, CommandExt, Error, ProcessOptions, fork, inherited, run};
 use nix::errno::Errno;
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitPidFlag, waitpid};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -86,6 +86,16 @@ fn what_is_no_program_is_an_error() {
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
     assert!(error.to_string().contains("/no/such/program"), "{error}");
     assert_eq!(waitpid(None, None), Err(Errno::ECHILD));
+}
+
+fn a_program_that_nobody_would_know_is_ended() {
+    sys::take_pidfd_open_away();
+    let error = run(((), ()), Command::new("sleep").arg("100")).unwrap_err();
+    assert!(error.to_string().contains("pidfd_open"), "{error}");
+    assert_eq!(
+        waitpid(None, Some(WaitPidFlag::WNOHANG)),
+        Err(Errno::ECHILD)
+    );
 }
 
 fn stdin_closes_and_stdout_and_stderr_stay_apart() {
@@ -282,6 +292,7 @@ fn main() -> ExitCode {
         a_command_runs_again_without_what_was_handed_over,
         a_program_further_down_finds_nothing,
         what_is_no_program_is_an_error,
+        a_program_that_nobody_would_know_is_ended,
         stdin_closes_and_stdout_and_stderr_stay_apart,
         waiting_closes_stdin,
         much_goes_both_ways_at_once,
