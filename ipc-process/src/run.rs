@@ -127,9 +127,10 @@ impl BeforeExec for Once {
     fn run(&self) -> io::Result<()> {
         self.0.upgrade().map_or(Ok(()), |start| {
             sys::unblock(start.blocked)?;
-            start.attributes.apply(&start.report)?;
+            // First: it writes to a file, and the options may forbid that.
             let passed = start.manifest.pass();
-            passed.map_err(|error| start.report.ends(error))
+            passed.map_err(|error| start.report.ends(error))?;
+            start.attributes.apply(&start.report)
         })
     }
 }

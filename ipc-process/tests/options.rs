@@ -88,6 +88,15 @@ fn limits() {
     each_kind_says(&options, &wanted);
 }
 
+fn a_program_that_may_write_no_file_starts() {
+    let options = ProcessOptions::new().limit(Resource::FileSize, 0);
+    let mut shell = Command::new("sh");
+    let (mut child, ()) = options.run(((), ()), shell.args(["-c", "exit 3"])).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    let missing = options.run(((), ()), &mut Command::new("/no/such/program"));
+    assert_eq!(missing.unwrap_err().kind(), std::io::ErrorKind::NotFound);
+}
+
 fn another_user() {
     root_only();
     let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
@@ -235,6 +244,7 @@ fn main() -> ExitCode {
     ipc_core::conformance::run(cases! {
         niceness_and_processors,
         limits,
+        a_program_that_may_write_no_file_starts,
         another_user,
         a_number_is_a_user_with_its_group,
         who_does_not_exist_is_an_error,
