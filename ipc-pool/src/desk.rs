@@ -6,6 +6,8 @@
 //! nobody waits.
 
 mod state;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 use std::process::ExitStatus;
@@ -20,6 +22,7 @@ use crate::book::Book;
 use crate::link::Link;
 use crate::wire::Kind;
 use crate::{Error, Quarantined, Result};
+use state::Leader;
 pub(crate) use state::State;
 
 #[derive(Debug)]
@@ -78,7 +81,8 @@ impl Desk {
                 closed: false,
                 ended: false,
                 followers: 0,
-                leading: false,
+                leader: Leader::Nobody,
+                news: 0,
                 taken: 0,
                 submitted: 0,
             }),
@@ -103,14 +107,14 @@ impl Desk {
         self.ears
             .add(&link.rx, EpollEvent::new(EpollFlags::EPOLLIN, seat as u64))
             .map_err(|e| ipc_core::Error::os("epoll_ctl", "a worker's channel", e))?;
-        // Somebody may be asleep on the ears already, and has not armed this one.
-        if link.rx.arm().unwrap_or(true) {
-            let _ = self.bell.write(1);
-        }
+        let is_early = link.rx.arm().unwrap_or(true);
         if state.links.len() <= seat {
             state.links.resize_with(seat + 1, || None);
         }
         state.links[seat] = Some(link);
+        if is_early {
+            self.tell(&mut state); // who sleeps on the ears has not armed this one
+        }
         Ok(seat)
     }
 
@@ -222,10 +226,6 @@ impl Desk {
 
     /// Tells all who wait to look again.
     pub(crate) fn ring(&self) {
-        let state = self.lock();
-        if state.leading {
-            let _ = self.bell.write(1);
-        }
-        self.tell(&state);
+        self.tell(&mut self.lock());
     }
 }

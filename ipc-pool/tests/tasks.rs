@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::Barrier;
 use std::time::Duration;
 
 use ipc_core::{Receiver, Sender};
@@ -60,19 +61,23 @@ fn many_tickets_in_any_order() {
 }
 
 fn several_threads_submit_and_wait() {
-    let pool = upper(2, Transport::Shm);
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                for n in 0..2_000 {
-                    let text = format!("x{n}");
-                    let answer = pool.submit_and_wait(text.as_bytes()).unwrap();
-                    assert_eq!(answer, text.to_uppercase().as_bytes());
-                }
-            });
-        }
-    });
-    pool.stop().unwrap();
+    for transport in [Transport::Shm, Transport::Unix] {
+        let pool = upper(2, transport);
+        let all = Barrier::new(3); // in each round the last to sleep has nobody left to wake him
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for n in 0..5_000 {
+                        all.wait();
+                        let text = format!("x{n}");
+                        let answer = pool.submit_and_wait(text.as_bytes()).unwrap();
+                        assert_eq!(answer, text.to_uppercase().as_bytes());
+                    }
+                });
+            }
+        });
+        pool.stop().unwrap();
+    }
 }
 
 fn errors_and_panics_are_answers() {

@@ -26,11 +26,22 @@ pub(crate) struct State {
     /// Whether no worker will ever answer.
     pub(crate) ended: bool,
     pub(super) followers: usize,
-    pub(super) leading: bool,
+    pub(super) leader: Leader,
+    /// Counts whatever may be waited for.
+    pub(super) news: u64,
     /// Answers taken in so far.
     pub(crate) taken: u64,
     /// Tasks submitted since a look at the answers.
     pub(super) submitted: u32,
+}
+
+/// Who takes the answers in for all who wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leader {
+    Nobody,
+    Awake,
+    /// On the ears: the bell wakes it.
+    Asleep,
 }
 
 /// So many submissions come between two looks at the answers.
@@ -102,7 +113,7 @@ impl State {
 
     /// Whether somebody waits for answers, and so takes them in.
     pub(crate) fn is_attended(&self) -> bool {
-        self.leading || self.followers > 0
+        self.leader != Leader::Nobody || self.followers > 0
     }
 
     /// Takes in what has woken a sleeper.

@@ -7,7 +7,7 @@ use ipc_core::spin::Poller;
 use ipc_core::{Interest, Wait};
 use nix::sys::epoll::{EpollEvent, EpollTimeout};
 
-use super::{BELL, Desk, State};
+use super::{BELL, Desk, Leader, State};
 use crate::{Error, Result};
 
 impl Desk {
@@ -23,7 +23,7 @@ impl Desk {
             return Ok(found);
         }
         if state.take_in() {
-            self.tell(&state);
+            self.tell(&mut state);
             if let Some(found) = found(&mut state) {
                 return Ok(found);
             }
@@ -58,7 +58,7 @@ impl Desk {
             if wait.is_over() {
                 return Err(wait.error().into());
             }
-            if !state.leading {
+            if state.leader == Leader::Nobody {
                 continue;
             }
             state.followers += 1;
@@ -82,32 +82,43 @@ impl Desk {
         wait: Wait,
         found: &mut dyn FnMut(&mut State) -> Option<T>,
     ) -> Result<T> {
-        self.lock().leading = true;
-        let look = |(): &mut ()| {
+        self.lock().leader = Leader::Awake;
+        let mut seen = u64::MAX; // nothing: a look comes before the first sleep
+        let look = |seen: &mut u64| {
             let mut state = self.lock();
             if state.take_in() {
-                self.tell(&state);
+                self.tell(&mut state);
             }
+            *seen = state.news;
             Ok(found(&mut state))
         };
-        let led = poller.wait(wait, &mut (), look, |(), wait| self.sleep(wait));
-        self.lock().leading = false;
+        let led = poller.wait(wait, &mut seen, look, |seen, wait| self.sleep(*seen, wait));
+        self.lock().leader = Leader::Nobody;
         Ok(led?)
     }
 
-    /// Tells those who wait and do not lead.
-    pub(super) fn tell(&self, state: &State) {
+    /// Tells all who wait to look again: what they wait for may have been taken in by another.
+    pub(super) fn tell(&self, state: &mut State) {
+        state.news += 1;
         if state.followers > 0 {
             self.told.notify_all();
         }
+        if state.leader == Leader::Asleep {
+            let _ = self.bell.write(1);
+        }
     }
 
-    /// Sleeps until a worker answers, or the bell rings.
-    fn sleep(&self, wait: Wait) -> ipc_core::Result<()> {
-        if self.lock().arm() {
+    /// Sleeps until a worker answers, or the bell rings; not at all if there is news since a look has seen it.
+    pub(super) fn sleep(&self, seen: u64, wait: Wait) -> ipc_core::Result<()> {
+        let mut state = self.lock();
+        if state.news != seen || state.arm() {
             return Ok(());
         }
-        if ipc_core::poll(self.ears.0.as_fd(), Interest::Read, wait)? {
+        state.leader = Leader::Asleep;
+        drop(state);
+        let polled = ipc_core::poll(self.ears.0.as_fd(), Interest::Read, wait);
+        self.lock().leader = Leader::Awake;
+        if polled? {
             self.woken()?;
         }
         Ok(())
@@ -134,7 +145,7 @@ impl Desk {
                 }
             }
         }
-        self.tell(&state);
+        self.tell(&mut state); // and ring again, if this is the supervisor, and the leader sleeps
         Ok(())
     }
 }
