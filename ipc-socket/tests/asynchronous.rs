@@ -99,21 +99,6 @@ fn refusals_do_not_hide_a_connection() {
     });
 }
 
-/// A peer that begins a header and stalls is given up though nothing turns ready.
-fn a_stalled_header_is_given_up() {
-    run(async {
-        let options = SocketOptions::new().header_deadline(SOON);
-        let mut listener = Async::new(options.listen(name()).unwrap()).unwrap();
-        let _stalls = options.connect(name()).unwrap();
-        let mut peer = Async::new(accept(&mut listener).await.unwrap()).unwrap();
-        // Given up in the middle, it goes on where it was.
-        timeout(SOON / 4, peer.recv()).await.unwrap_err();
-        let error = peer.recv().await.unwrap_err();
-        assert!(error.to_string().contains("of a frame header"), "{error}");
-        assert!(peer.recv().await.is_err());
-    });
-}
-
 /// Receives two frames, of whose arrival the reactor has told before the first was read. Once that
 /// is `received`, something may happen.
 async fn both_are_received(rx: SocketReceiver, send: impl FnOnce(), received: impl FnOnce()) {
@@ -202,7 +187,6 @@ ipc_core::cases! {
     nor_do_descriptors_that_nobody_takes,
     out_of_band_bytes_delay_their_own_sender_alone,
     a_receive_may_be_dropped_after_every_byte,
-    a_stalled_header_is_given_up,
     connections_are_accepted_as_they_come,
     a_cancelled_accept_loses_no_connection,
     refusals_do_not_hide_a_connection,

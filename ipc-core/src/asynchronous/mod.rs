@@ -122,7 +122,8 @@ impl<H: Ready> Async<H> {
             // Only readiness from before a try is refuted by it; what comes later is kept.
             let refuted = note(fd, watched, way, cx)?;
             let told = refuted.iter().any(Option::is_some);
-            if way == Way::Receive && !both && *drained && !told && !arm(half, way)? {
+            let in_vain = way == Way::Receive && !both && *drained && !told;
+            if in_vain && !arm(half, way)? && !is_late(half, way, timer, cx) {
                 return Poll::Pending;
             }
             match op(half) {

@@ -165,7 +165,10 @@ impl<R: Source> Ready for FramedReceiver<R> {
     }
 
     fn arm(&mut self) -> Result<bool> {
-        Ok(self.flow.end.is_some() || self.flow.decoder.is_ready() || self.flow.input.has_taken())
+        let flow = &mut self.flow;
+        let ready = flow.end.is_some() || flow.decoder.is_ready() || flow.input.has_taken();
+        // What came behind a frame may be the last that comes: its time begins without another read.
+        Ok(ready || flow.stall.is_late(flow.decoder.unread().len()))
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -1,7 +1,10 @@
 //! What several tests need.
 #![allow(dead_code, reason = "each test needs a part")]
 
+use std::fs::File;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::{fs, io, process};
@@ -48,6 +51,15 @@ pub(crate) fn loopback() -> Address {
 
 pub(crate) fn abstract_name() -> Address {
     Address::Abstract(format!("ipc-socket-{}", process::id()).into_bytes())
+}
+
+/// A foreign program at the other end of a connection: its bytes go out as they stand.
+pub(crate) fn stranger(address: &Address, says: &[u8]) -> File {
+    let end = ipc_socket::connect(address).unwrap();
+    let (tx, _rx) = end.split();
+    let mut stranger = File::from(tx.as_fd().try_clone_to_owned().unwrap());
+    stranger.write_all(says).unwrap();
+    stranger
 }
 
 pub(crate) fn kind_of<T: std::fmt::Debug>(result: Result<T>) -> (io::ErrorKind, String) {
