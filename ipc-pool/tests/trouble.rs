@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -118,7 +119,6 @@ fn panics_exits_and_closed_descriptors_cost_one_attempt_at_most() {
 fn workers_that_cannot_start_are_no_busy_loop() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("broken");
-    let reasons = dir.path().join("reasons");
     let is_broken = path.clone();
     let pool = Pool::new(2)
         .on_worker_start(move |_| {
@@ -129,10 +129,10 @@ fn workers_that_cannot_start_are_no_busy_loop() {
             }
         })
         .on_task(|_| ());
-    let said = reasons.clone();
+    let (tell, reasons) = mpsc::channel();
     let pool = pool.on_worker_exit(move |exit| {
         if let Some(reason) = &exit.reason {
-            fs::write(&said, reason).unwrap();
+            tell.send(reason.clone()).unwrap();
         }
     });
     let pool = pool.start().unwrap();
@@ -146,7 +146,7 @@ fn workers_that_cannot_start_are_no_busy_loop() {
     thread::sleep(Duration::from_millis(600));
     assert!(used(std::process::id()) < before + Duration::from_millis(300));
     assert!(pool.status().restarts < 20);
-    assert_eq!(fs::read_to_string(&reasons).unwrap(), "no database");
+    assert_eq!(reasons.recv().unwrap(), "no database");
     fs::remove_file(&path).unwrap();
     ticket.wait().unwrap(); // it was kept
 }
