@@ -1,12 +1,14 @@
 //! Whose a control FIFO is, and taking over one that a killed manager has left.
 //!
 //! A manager holds a lock on the FIFO itself, which the kernel gives up for a process that is killed. The
-//! descriptor that it is held on is open for writing alone, so that to senders nobody reads until
-//! somebody does. The file stays the same: nothing is ever put in the place of another's.
+//! descriptor that it is held on is open for writing alone, so that to senders nobody reads once the
+//! receiver has gone. Opening that wants a reader; it stays, so that whoever finds one is received, until the
+//! first receiver takes its place. The file stays the same: nothing is ever put in the place of another's.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -18,6 +20,15 @@ use crate::{Error, Result, open, sys};
 pub(crate) struct Claim {
     /// Locked, until the last copy is closed.
     _writer: OwnedFd,
+    /// Until there is a receiver.
+    reader: Mutex<Option<OwnedFd>>,
+}
+
+impl Claim {
+    /// There is a receiver now, which takes what has come.
+    pub(crate) fn is_received(&self) {
+        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 /// Makes the FIFO `name` in `directory`, or takes it over from a manager that was killed, and returns it
@@ -58,21 +69,25 @@ pub(crate) fn make_or_take_over(
         if left && is_read(&node).map_err(os("open"))? {
             return Err(lives(&object));
         }
-        // Opening to write wants a reader, for the moment.
+        // Whoever waits for a manager can send from here on.
         let reader = sys::open_end(&node, OFlag::O_RDWR).map_err(os("open"))?;
         let writer = sys::open_end(&node, OFlag::O_WRONLY).map_err(os("open"))?;
         if !sys::lock(&writer).map_err(os("flock"))? {
             return Err(lives(&object));
         }
-        // Who had it before may have removed it since it was found.
-        if !sys::find(directory, name).is_ok_and(|node| is(&node, found.id)) {
-            continue;
-        }
         if left {
             // The one before may have read a part of a message; the next begins where nothing is left.
             sys::drain(&reader).map_err(os("read"))?;
         }
-        return Ok((node, Claim { _writer: writer }));
+        // Who had it before may have removed it since it was found.
+        if !sys::find(directory, name).is_ok_and(|node| is(&node, found.id)) {
+            continue;
+        }
+        let claim = Claim {
+            _writer: writer,
+            reader: Mutex::new(Some(reader)),
+        };
+        return Ok((node, claim));
     }
 }
 

@@ -69,7 +69,7 @@ impl Fifo {
             path,
             id: stat.id,
             _node: node,
-            _claim: claim,
+            claim,
             pid: process::id(),
         };
         Ok(Fifo {
@@ -100,7 +100,13 @@ impl Fifo {
     pub fn receiver(&self) -> Result<FifoReceiver> {
         let fd = open::reader(self.path(), Some(self.owner.id), self.options.access())?;
         let owner = Some(Arc::clone(&self.owner));
-        self.options.receiver(fd, &open::object(self.path()), owner)
+        let receiver = self
+            .options
+            .receiver(fd, &open::object(self.path()), owner)?;
+        if let Some(claim) = &self.owner.claim {
+            claim.is_received();
+        }
+        Ok(receiver)
     }
 
     /// Its absolute path.
@@ -120,7 +126,7 @@ pub(crate) struct Owner {
     /// Held, unopened, so that its inode number is not given out again.
     _node: OwnedFd,
     /// On a control FIFO, held until the path is removed.
-    _claim: Option<Claim>,
+    claim: Option<Claim>,
     /// A copy that a fork made has no duty.
     pid: u32,
 }

@@ -83,6 +83,10 @@ impl FifoOptions {
     /// with [`Wait::Never`] while nobody receives is [`Disconnected`](Error::Disconnected), as one is
     /// whose manager ends later.  fifo(7)
     ///
+    /// The maker counts as one who receives from [`create`](Self::create) on, until the first
+    /// [`Fifo::receiver`] takes over what has come, and is dropped: so take one, and hand that on if
+    /// another process is to receive.
+    ///
     /// What a killed manager has left at the path is taken over by [`create`](Self::create), once
     /// nobody has it open any more to read, nor a [`Fifo`] of it; of several that try one gets it.
     pub fn control(mut self) -> Self {

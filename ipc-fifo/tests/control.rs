@@ -1,6 +1,7 @@
 //! A manager's control FIFO: commands from whoever comes, and no end.
 
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use ipc_fifo::{Error, Fifo, FifoOptions, FifoReceiver, Inherit, Receiver, Result, Sender, Wait};
@@ -67,8 +68,40 @@ fn several_clients_at_once_are_heard() {
     );
 }
 
+/// As with listen(2): whoever comes before the manager receives is received later.
+fn a_manager_can_be_reached_from_the_start() {
+    for _ in 0..50 {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control");
+        let waiting = thread::spawn({
+            let path = path.clone();
+            move || -> Result<()> {
+                loop {
+                    match control().open_sender(&path, Wait::Forever) {
+                        Err(Error::Os { .. }) => thread::yield_now(), // not made yet
+                        opened => return opened?.send(b"reload"),
+                    }
+                }
+            }
+        });
+        let fifo = control().create(&path).unwrap();
+        waiting.join().unwrap().unwrap();
+        client(&path, b"status").join().unwrap();
+        let mut rx = fifo.receiver().unwrap();
+        assert_eq!(rx.recv().unwrap(), b"reload");
+        assert_eq!(rx.recv().unwrap(), b"status");
+        drop(rx);
+        let refused = control().open_sender(&path, Wait::Never);
+        assert!(
+            matches!(refused, Err(Error::Disconnected)),
+            "the first receiver ended that"
+        );
+    }
+}
+
 fn nobody_reads_is_an_error_of_its_own() {
     let (_directory, path, fifo) = made();
+    drop(fifo.receiver().unwrap());
     let open = |wait| control().open_sender(&path, wait);
     assert!(matches!(open(Wait::Never), Err(Error::Disconnected)));
     assert!(matches!(fifo.sender(Wait::Never), Err(Error::Disconnected)));
@@ -123,6 +156,7 @@ fn a_private_one_meets_no_end() {
 
 ipc_core::cases! {
     commands_come_and_no_end_does,
+    a_manager_can_be_reached_from_the_start,
     several_clients_at_once_are_heard,
     nobody_reads_is_an_error_of_its_own,
     a_receiver_that_was_handed_over_meets_no_end_either,
