@@ -6,6 +6,7 @@ use nix::sys::eventfd::EventFd;
 
 use crate::desk::Desk;
 use crate::status::Status;
+use crate::{Error, Result};
 
 /// What handles and the supervisor share.
 pub(crate) struct Control {
@@ -41,6 +42,18 @@ pub(crate) struct News {
     pub(crate) told: u64,
 }
 
+impl News {
+    /// The error of a pool that has failed before it was ready.
+    pub(crate) fn started(&self) -> Result<()> {
+        match &self.failure {
+            Some(reason) if !self.ready => Err(Error::Start {
+                reason: reason.as_str().into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Control {
     pub(crate) fn new(desk: Arc<Desk>, wake: Arc<EventFd>) -> Self {
         Control {
@@ -59,6 +72,18 @@ impl Control {
 
     pub(crate) fn take_orders(&self) -> Vec<Order> {
         std::mem::take(&mut *lock(&self.orders))
+    }
+
+    /// Takes back what still waits in a pool that has ended, also if that failed.
+    pub(crate) fn withdraw(&self) -> Result<Vec<Vec<u8>>> {
+        let queue = self.desk.lock().book.withdraw();
+        match self.news().failure.clone() {
+            None => Ok(queue),
+            Some(reason) => Err(Error::Failed {
+                reason: reason.into(),
+                queue,
+            }),
+        }
     }
 
     pub(crate) fn news(&self) -> MutexGuard<'_, News> {

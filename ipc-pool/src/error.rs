@@ -48,10 +48,17 @@ pub enum Error {
         /// What it lacks.
         reason: &'static str,
     },
-    /// A worker could not start: the first ones of a pool, or a new one in a reload.
+    /// A pool could not start, or a new worker in a reload.
     Start {
-        /// What it said, or how it ended.
+        /// What the worker said, or how it ended; or what [`on_start`](crate::Pool::on_start) panicked with.
         reason: Box<str>,
+    },
+    /// The pool has failed: its template is dead, say, or a callback of the owner panicked.
+    Failed {
+        /// What happened.
+        reason: Box<str>,
+        /// The payloads of the tasks that waited, and were not run.
+        queue: Vec<Vec<u8>>,
     },
     /// A process could not be made or watched.
     Process(ipc_process::Error),
@@ -63,9 +70,10 @@ impl Error {
     /// The [`io::ErrorKind`] nearest in meaning.
     pub fn kind(&self) -> io::ErrorKind {
         match self {
-            Error::Task { .. } | Error::Quarantined { .. } | Error::Start { .. } => {
-                io::ErrorKind::Other
-            }
+            Error::Task { .. }
+            | Error::Quarantined { .. }
+            | Error::Start { .. }
+            | Error::Failed { .. } => io::ErrorKind::Other,
             Error::TooLarge { .. } | Error::UnknownWorker { .. } | Error::Invalid { .. } => {
                 io::ErrorKind::InvalidInput
             }
@@ -101,7 +109,12 @@ impl fmt::Display for Error {
             Error::WouldBlock => f.write_str("it cannot be done without waiting"),
             Error::Stopped => f.write_str("the pool is stopped"),
             Error::Invalid { reason } => write!(f, "the pool is not made for this: {reason}"),
-            Error::Start { reason } => write!(f, "a worker could not start: {reason}"),
+            Error::Start { reason } => write!(f, "could not start: {reason}"),
+            Error::Failed { reason, queue } => write!(
+                f,
+                "the pool has failed: {reason}; the {} tasks that waited are in this error, for a new pool",
+                queue.len()
+            ),
             Error::Process(error) => error.fmt(f),
             Error::Channel(error) => error.fmt(f),
         }

@@ -2,6 +2,7 @@
 
 use std::process::ExitStatus;
 
+use crate::life::caught;
 use crate::{Handle, Quarantined};
 
 /// A worker has ended.
@@ -30,25 +31,52 @@ pub(crate) struct Hooks {
     pub(crate) quarantine: Option<Box<dyn FnMut(&Quarantined) + Send>>,
 }
 
+/// The error says which callback panicked, and with what.
+type Told = Result<(), String>;
+
 impl Hooks {
-    pub(crate) fn worker_exit(&mut self, exit: &Exit) {
-        match &mut self.worker_exit {
-            Some(hook) => hook(exit),
-            None if exit.status.success() => {}
-            None => log(&describe(exit)),
+    pub(crate) fn start(&mut self, pool: &Handle) -> Told {
+        match &mut self.start {
+            Some(hook) => call("on_start", || hook(pool)),
+            None => Ok(()),
         }
     }
 
-    pub(crate) fn quarantine(&mut self, task: &Quarantined) {
+    pub(crate) fn shutdown(&mut self) -> Told {
+        match &mut self.shutdown {
+            Some(hook) => call("on_shutdown", hook),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn worker_exit(&mut self, exit: &Exit) -> Told {
+        match &mut self.worker_exit {
+            Some(hook) => return call("on_worker_exit", || hook(exit)),
+            None if exit.status.success() => {}
+            None => log(&describe(exit)),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn quarantine(&mut self, task: &Quarantined) -> Told {
         match &mut self.quarantine {
-            Some(hook) => hook(task),
+            Some(hook) => return call("on_quarantine", || hook(task)),
             None => log(&format!(
                 "task {} is quarantined: it has killed {} workers",
                 task.id,
                 task.history.len()
             )),
         }
+        Ok(())
     }
+}
+
+fn call(name: &str, hook: impl FnOnce()) -> Told {
+    caught(|| {
+        hook();
+        Ok(())
+    })
+    .map_err(|panicked| format!("{name} {panicked}"))
 }
 
 fn describe(exit: &Exit) -> String {

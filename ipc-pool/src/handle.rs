@@ -170,19 +170,13 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Start`](Error::Start) if the pool had ended because no worker could start.
+    /// [`Failed`](Error::Failed) if the pool could not go on, with what still waited.
     pub fn stop(&self) -> Result<Vec<Vec<u8>>> {
         let control = &self.owner.control;
         control.order(Order::Stop);
-        let news = control.wait(|news| news.ended);
-        let failure = news.failure.clone();
-        drop(news);
+        drop(control.wait(|news| news.ended));
         self.owner.join();
-        if let Some(reason) = failure {
-            let reason = reason.into();
-            return Err(Error::Start { reason });
-        }
-        Ok(control.desk.lock().book.withdraw())
+        control.withdraw()
     }
 
     /// How the pool is.

@@ -183,7 +183,7 @@ fn end(error: ipc_core::Error) -> Result<bool> {
 
 /// Calls back; a panic is an error with its message.
 #[inline]
-fn caught<T>(
+pub(crate) fn caught<T>(
     call: impl FnOnce() -> std::result::Result<T, String>,
 ) -> std::result::Result<T, String> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| Err(panicked(payload)))

@@ -16,7 +16,9 @@ use crate::{Error, Quarantined, Result, Task, Transport, Worker};
 
 /// A pool of workers, before it starts: how many, what they do, and how they are looked after.
 ///
-/// Callbacks that get a [`Worker`] or a [`Task`] run in the workers, the others in this process.
+/// Callbacks that get a [`Worker`] or a [`Task`] run in the workers, the others in this process. One of those that
+/// panics stops the pool, in order: workers finish what they have, and what waits is in the error
+/// ([`Failed`](Error::Failed)).
 #[must_use = "a pool does nothing until it is started or run"]
 pub struct Pool {
     workers: usize,
@@ -259,7 +261,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start).
+    /// As [`start`](Self::start), and [`Failed`](Error::Failed) if the pool could not go on.
     pub fn run(self) -> Result<()> {
         Supervisor::new(self.plan()?)?.run()
     }

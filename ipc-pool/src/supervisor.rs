@@ -18,6 +18,7 @@ use ipc_process::{LogFile, Signals};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::SigSet;
 
+use crate::Result;
 use crate::book::{Book, Limits};
 use crate::control::Control;
 use crate::desk::Desk;
@@ -28,7 +29,6 @@ use crate::link::{Ends, Link};
 use crate::restarts::Restarts;
 use crate::status::WorkerStatus;
 use crate::template::{Maker, Spawn, Terms};
-use crate::{Error, Result};
 use instance::{Instance, Phase};
 use waiting::Waiting;
 
@@ -140,17 +140,9 @@ impl Supervisor {
             self.supervise();
         });
         let thread = thread.map_err(|e| ipc_core::Error::os("clone", "the pool's thread", e))?;
-        let failure = control
-            .wait(|news| news.ready || news.ended)
-            .failure
-            .clone();
+        let started = control.wait(|news| news.ready || news.ended).started();
         let handle = Handle::new(control, Some(thread));
-        match failure {
-            None => Ok(handle),
-            Some(reason) => Err(Error::Start {
-                reason: reason.into(),
-            }),
-        }
+        started.map(|()| handle)
     }
 
     /// Goes on here, and takes the signals of a manager.
@@ -159,11 +151,10 @@ impl Supervisor {
         let signals = Signals::new(numbers)?;
         self.waiting.watch_signals(signals)?;
         self.supervise();
-        match self.control.news().failure.clone() {
+        self.control.news().started()?;
+        match self.failure {
             None => Ok(()),
-            Some(reason) => Err(Error::Start {
-                reason: reason.into(),
-            }),
+            Some(_) => self.control.withdraw().map(drop),
         }
     }
 
@@ -179,7 +170,8 @@ impl Supervisor {
             }
         }));
         if watched.is_err() {
-            self.fail("a callback of the pool panicked".into());
+            let bug = "its supervisor panicked, which is a bug in ipc-pool";
+            self.failure.get_or_insert(bug.into());
         }
         self.end();
     }
@@ -216,7 +208,7 @@ impl Supervisor {
 
     fn is_over(&self) -> bool {
         let mut watched = self.instances.iter();
-        (self.stopping || self.failure.is_some()) && watched.all(|one| one.phase == Phase::Detached)
+        self.stopping && watched.all(|one| one.phase == Phase::Detached)
     }
 
     /// Sends the signals whose time has come.
@@ -232,10 +224,17 @@ impl Supervisor {
         signals.chain(self.due.iter().flatten().copied()).min()
     }
 
-    /// No worker can start.
+    /// The pool cannot go on: it stops, in order.
     fn fail(&mut self, reason: String) {
-        self.failure = Some(reason);
-        self.desk.close();
+        self.failure.get_or_insert(reason);
+        self.stop();
+    }
+
+    /// A callback that panics ends the pool, as it would a program.
+    fn heed(&mut self, told: std::result::Result<(), String>) {
+        if let Err(panicked) = told {
+            self.fail(panicked);
+        }
     }
 
     /// Says how things are.

@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -47,12 +48,55 @@ fn run_stops_by_sigterm_and_reloads_by_sigusr1() {
     }
 }
 
-fn a_panic_in_a_callback_of_the_owner_ends_the_pool() {
+fn a_panic_in_on_start_is_a_start_that_fails() {
     let pool = Pool::new(1)
         .on_task(|_| ())
-        .on_start(|_| panic!("in on_start"));
+        .on_start(|_| panic!("no audience"));
     let error = pool.start().unwrap_err();
-    assert!(error.to_string().contains("callback"), "{error}");
+    let expected = "on_start panicked: no audience";
+    assert!(
+        matches!(&error, Error::Start { reason } if &**reason == expected),
+        "{error}"
+    );
+}
+
+fn a_panic_in_another_callback_stops_the_pool_in_order_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (go, shutdown) = (dir.path().join("go"), dir.path().join("shutdown"));
+    let wait_for = |path: PathBuf| {
+        while !path.exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    let (to_die, to_end) = (go.clone(), shutdown.clone());
+    let pool = Pool::new(2)
+        .prefetch(1)
+        .on_worker_exit(|_| panic!("a bug in a log line"))
+        .on_shutdown(move || fs::write(&shutdown, "").unwrap())
+        .on_task(move |task| {
+            if task.payload() == b"die" {
+                wait_for(to_die.clone());
+                std::process::abort();
+            }
+            wait_for(to_end.clone()); // it is in mid-task when the callback panics
+        });
+    let pool = pool.start().unwrap();
+    pool.wait_until(Status::is_complete).unwrap();
+    let slow = pool.submit(b"slow").unwrap();
+    let _die = pool.submit(b"die").unwrap();
+    let waits = pool.submit_many(["1", "2", "3"]).unwrap();
+    fs::write(&go, "").unwrap();
+    assert_eq!(slow.wait().unwrap(), b"");
+    match pool.stop() {
+        Err(Error::Failed { reason, queue }) => {
+            assert_eq!(&*reason, "on_worker_exit panicked: a bug in a log line");
+            assert_eq!(queue, [&b"die"[..], b"1", b"2", b"3"]);
+        }
+        other => panic!("{other:?}"),
+    }
+    for ticket in waits {
+        assert!(matches!(ticket.wait(), Err(Error::Stopped)));
+    }
 }
 
 fn the_log_file_is_reopened_in_every_process() {
@@ -163,7 +207,8 @@ fn with_threads_it_refuses() {
 
 ipc_core::cases! {
     run_stops_by_sigterm_and_reloads_by_sigusr1,
-    a_panic_in_a_callback_of_the_owner_ends_the_pool,
+    a_panic_in_on_start_is_a_start_that_fails,
+    a_panic_in_another_callback_stops_the_pool_in_order_and_loses_nothing,
     the_log_file_is_reopened_in_every_process,
     the_owner_is_told_what_happens,
     a_start_that_fails_is_an_error_with_its_reason,

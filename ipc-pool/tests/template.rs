@@ -8,9 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ipc_core::conformance::Case;
-use ipc_pool::{Pool, Template};
-use nix::sys::signal::Signal;
+use ipc_pool::{Error, Pool, Template};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
 use support::{are_ready, is_alive, send, until};
 
 fn upper() -> Pool {
@@ -75,6 +76,43 @@ fn a_dead_template_has_an_heir() {
         assert_eq!(pool.submit_and_wait(b"hello").unwrap(), b"HELLO");
         pool.stop().unwrap();
         assert!(!is_alive(status.template));
+    }
+}
+
+/// The children of this process, whichever thread made them.
+fn children() -> Vec<i32> {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    let lists =
+        tasks.map(|task| fs::read_to_string(task.unwrap().path().join("children")).unwrap());
+    let lists: Vec<String> = lists.collect();
+    let pids = lists.iter().flat_map(|list| list.split_whitespace());
+    pids.map(|pid| pid.parse().unwrap()).collect()
+}
+
+fn without_any_template_the_pool_ends_and_gives_its_queue_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let go = dir.path().join("go");
+    let to_go = go.clone();
+    let pool = Pool::new(1).prefetch(1).on_task(move |_| {
+        while !to_go.exists() {
+            thread::sleep(Duration::from_millis(1));
+        }
+    });
+    let pool = pool.start().unwrap();
+    let worker = until(&pool, are_ready(1)).workers[0].pid;
+    let worker = i32::try_from(worker).unwrap();
+    let runs = pool.submit(b"runs").unwrap();
+    let _wait = pool.submit_many(["a", "b"]).unwrap();
+    while pool.status().template != 0 {
+        for pid in children().into_iter().filter(|&pid| pid != worker) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL); // or it is gone already
+        }
+    }
+    fs::write(&go, "").unwrap();
+    runs.wait().unwrap();
+    match pool.stop() {
+        Err(Error::Failed { queue, .. }) => assert_eq!(queue, [b"a", b"b"]),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -208,6 +246,7 @@ fn main() -> ExitCode {
         a_forked_pool_stays_with_its_threads,
         processes_are_named,
         a_dead_template_has_an_heir,
+        without_any_template_the_pool_ends_and_gives_its_queue_back,
         nobody_has_what_is_anothers,
         signals_for_all_leave_workers_alone,
         nobody_outlives_a_killed_manager,

@@ -39,15 +39,17 @@ impl Supervisor {
         let well = instance.is_ready && buried.running.is_none() && status.success();
         let proof = if well { PROVEN_WELL } else { PROVEN };
         let proved = buried.acked > 0 || (!self.has_tasks && instance.born.elapsed() >= proof);
-        self.hooks.worker_exit(&Exit {
+        let told = self.hooks.worker_exit(&Exit {
             worker,
             pid: instance.child.pid(),
             status,
             reason: reason.clone(),
             task: buried.running,
         });
+        self.heed(told);
         if let Some(killer) = &buried.killer {
-            self.hooks.quarantine(killer);
+            let told = self.hooks.quarantine(killer);
+            self.heed(told);
         }
         self.desk.ring();
         if !self.started && !instance.is_ready && self.instances.is_empty() && !self.stopping {

@@ -38,7 +38,7 @@ impl Supervisor {
             log(&format!("worker {worker} cannot be made: {error}"));
             if !self.started && self.instances.is_empty() {
                 self.fail(error.to_string());
-            } else {
+            } else if !self.stopping {
                 let (proved, well) = (false, false);
                 self.mourn(worker, End { proved, well });
             }
@@ -83,8 +83,7 @@ impl Supervisor {
         }
         self.maker = self.maker.take().or_else(|| self.heir.take());
         if self.maker.is_none() {
-            self.fail("the template process and its heir are dead".into());
-            return self.stop();
+            return self.fail("the template process and its heir are dead".into());
         }
         if self.heir.is_none() && !self.stopping {
             let heir = self.make(Maker::template);

@@ -35,10 +35,10 @@ impl Supervisor {
         }
         if !self.started {
             self.started = true;
-            if let Some(start) = &mut self.hooks.start {
-                start(&Handle::new(self.control.clone(), None));
+            match self.hooks.start(&Handle::new(self.control.clone(), None)) {
+                Ok(()) => self.control.tell(|news| news.ready = true),
+                Err(panicked) => self.fail(panicked),
             }
-            self.control.tell(|news| news.ready = true);
         }
     }
 

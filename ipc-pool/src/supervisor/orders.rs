@@ -52,9 +52,8 @@ impl Supervisor {
             return;
         }
         self.stopping = true;
-        if let Some(shutdown) = &mut self.hooks.shutdown {
-            shutdown();
-        }
+        let told = self.hooks.shutdown();
+        self.heed(told);
         self.desk.close();
         self.end_reload(Some("the pool is stopped".into()));
         let deadline = Instant::now() + self.grace;
