@@ -80,7 +80,7 @@ impl QueueSender {
     pub fn bridge(self) -> Result<QueueBridge<QueueSender>> {
         let id = self.queue.id;
         // Who may send need not be allowed to receive, which IPC_STAT asks for.
-        let look = move |wanted| match sys::stat_any(id).or_else(|_| sys::stat(id)) {
+        let look = move |wanted| match sys::stat_any(id) {
             Ok(ds) if ds.msg_qnum >= ds.msg_qbytes => Seen::Nothing,
             Ok(ds) if ds.__msg_cbytes.saturating_add(wanted as _) > ds.msg_qbytes => Seen::Nothing,
             _ => Seen::Something,

@@ -163,9 +163,7 @@ impl QueueOptions {
 
     /// Whether the queue that has the key is the one that is meant.
     fn check(&self, queue: &Handle) -> Result<()> {
-        let found = sys::stat(queue.id)
-            .or_else(|_| sys::stat_any(queue.id))
-            .map_err(|error| queue.error("msgctl", error))?;
+        let found = sys::stat_any(queue.id).map_err(|error| queue.error("msgctl", error))?;
         let found = QueueStat::new(&found);
         let (creator, mode) = (found.creator_uid, found.mode);
         let known = match self.creator {

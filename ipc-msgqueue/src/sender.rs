@@ -113,11 +113,11 @@ impl QueueSender {
     /// Reads the limits as they are now.
     fn measure(&mut self) -> Result<()> {
         let limits = limits()?;
-        let capacity = match self.queue.stat() {
-            Ok(stat) => usize::try_from(stat.capacity).unwrap_or(usize::MAX),
-            // Who may send need not be allowed to look.
-            Err(Error::Os { .. }) => limits.msgmnb,
-            Err(error) => return Err(error),
+        let capacity = match sys::stat_any(self.queue.id) {
+            Ok(ds) => usize::try_from(ds.msg_qbytes).unwrap_or(usize::MAX),
+            // Before Linux 4.17 who may send need not be allowed to look.
+            Err(error) if error.raw_os_error() == Some(libc::EACCES) => limits.msgmnb,
+            Err(error) => return Err(self.queue.error("msgctl", error)),
         };
         let least = |a: (usize, _), b: (usize, _)| if b.0 < a.0 { b } else { a };
         let kernel = least((limits.msgmax, "msgmax"), (capacity, "msgmnb"));

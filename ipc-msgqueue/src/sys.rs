@@ -46,8 +46,13 @@ pub(crate) fn stat(id: c_int) -> io::Result<msqid_ds> {
     Ok(unsafe { ds.assume_init() })
 }
 
-/// The same without permission to receive (Linux 4.17).  msgctl(2), `MSG_STAT_ANY`
+/// The same, since Linux 4.17 without permission to receive.
 pub(crate) fn stat_any(id: c_int) -> io::Result<msqid_ds> {
+    msg_stat_any(id).or_else(|_| stat(id)) // whose error tells why
+}
+
+/// The same by index.  msgctl(2), `MSG_STAT_ANY`
+fn msg_stat_any(id: c_int) -> io::Result<msqid_ds> {
     const MSG_STAT_ANY: c_int = 13; // libc lacks it
     let mut ds = MaybeUninit::<msqid_ds>::zeroed();
     // It wants an index, which an id begins with, and answers with the id of what it found there.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use ipc_msgqueue::{
     Error, Key, Kind, Queue, QueueOptions, Receiver, Selection, Sender, Spin, Wait, channel, limits,
 };
-use support::{Storm, own_namespace};
+use support::{Storm, become_another_user, own_namespace};
 
 const KIND: Kind = Kind::of::<1>();
 const SOON: Duration = Duration::from_millis(30);
@@ -75,6 +75,23 @@ fn a_small_queue_and_max_len_limit_messages_too() {
     ));
     let (tx, _rx) = QueueOptions::new().max_len(usize::MAX).channel().unwrap();
     assert_eq!(tx.max_len(), limits().unwrap().msgmax);
+}
+
+/// Who may send need not be allowed to look, and is told of the queue's capacity all the same.
+fn a_sender_that_may_not_receive() {
+    own_namespace(); // nobody is left who may remove the queue
+    let queue = QueueOptions::new()
+        .mode(0o622)
+        .capacity(100)
+        .create(Key::PRIVATE)
+        .unwrap();
+    become_another_user();
+    assert!(queue.stat().is_err());
+    let mut tx = queue.sender(KIND).unwrap();
+    assert_eq!(tx.max_len(), 100);
+    let error = tx.try_send(&[0; 101]).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { max: 100, .. }), "{error}");
+    tx.try_send(&[0; 100]).unwrap();
 }
 
 fn full_by_bytes() {
@@ -215,6 +232,7 @@ ipc_core::cases! {
     empty_and_longest_arrive,
     one_byte_more_is_refused_by_name,
     a_small_queue_and_max_len_limit_messages_too,
+    a_sender_that_may_not_receive,
     full_by_bytes,
     full_by_count,
     deadlines_hold,

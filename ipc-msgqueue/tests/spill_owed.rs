@@ -93,6 +93,11 @@ fn it_crosses_with_the_end() {
     is_out_of_descriptors(rx.try_recv());
     descriptors(true);
     let (fds, state) = rx.into_parts().unwrap();
+    let mut strange = state.clone();
+    let token = state.windows(5).rposition(|bytes| bytes == b"spill");
+    strange[token.unwrap()] ^= 1;
+    let error = QueueReceiver::from_parts(Vec::new(), &strange).unwrap_err();
+    assert!(matches!(error, Error::Malformed { .. }), "{error}");
     let mut rx = QueueReceiver::from_parts(fds, &state).unwrap();
     assert_eq!(rx.try_recv().unwrap(), message(LONG));
     assert_eq!(rx.kind(), Some(KIND));
