@@ -1,9 +1,9 @@
 //! A forked child: waiting for it, signalling it, ending it.
 
-use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{self, ChildStderr, ChildStdin, ChildStdout, ExitStatus};
 use std::time::Duration;
+use std::{mem, thread};
 
 use ipc_core::{Interest, Ready, Wait};
 use nix::unistd::Pid;
@@ -13,7 +13,8 @@ use crate::{Error, Result, sys};
 /// A forked child.
 ///
 /// Dropping it kills the child and reaps it; [`join`](Child::join) or [`wait`](Child::wait) for one
-/// that is to finish, [`detach`](Child::detach) one that is to live on.
+/// that is to finish, [`detach`](Child::detach) one that is to live on. One that may not be killed,
+/// since it has changed its user, lives on too.
 ///
 /// It is known by a pidfd: a signal can never reach another process that was given the same number.
 /// The pidfd makes a child [`Ready`] when it has ended, for `Select` or an event loop. In another
@@ -159,15 +160,17 @@ impl Child {
     ///
     /// As [`signal`](Child::signal) and [`wait`](Child::wait).
     pub fn stop(&mut self) -> Result<()> {
-        self.signal(libc::SIGSTOP)?;
         // The status is left where it is: for the next stop, and for the last wait.
-        let flags = libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT;
-        match self.state {
-            State::Ended(_) => Ok(()),
-            _ => sys::waitid(self.pidfd.as_fd(), flags)
-                .map(drop)
-                .map_err(|e| self.error("waitid", e)),
+        let flags = libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT | libc::WNOHANG;
+        // A SIGCONT of somebody else takes the signal back, and leaves nothing to be waited for.
+        for look in 0.. {
+            self.signal(libc::SIGSTOP)?;
+            if !self.is_awaited() || self.look(flags)?.is_some() {
+                break;
+            }
+            thread::sleep(Duration::from_micros(20 << look.min(6)));
         }
+        Ok(())
     }
 
     /// Lets a child go on that was stopped, with SIGCONT. One that runs goes on running.
@@ -202,16 +205,17 @@ impl Child {
         if let State::Ended(status) = self.state {
             return Ok(Some(status));
         }
-        match sys::waitid(self.pidfd.as_fd(), libc::WEXITED | flags) {
-            Ok(status) => {
-                self.state = status.map_or(self.state, State::Ended);
-                Ok(status)
-            }
-            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => {
-                Err(Error::Unknown { pid: self.pid() })
-            }
-            Err(error) => Err(self.error("waitid", error)),
-        }
+        let status = self.look(libc::WEXITED | flags)?;
+        self.state = status.map_or(self.state, State::Ended);
+        Ok(status)
+    }
+
+    /// What there is to be told of it.
+    fn look(&self, flags: i32) -> Result<Option<ExitStatus>> {
+        sys::waitid(self.pidfd.as_fd(), flags).map_err(|error| match error.raw_os_error() {
+            Some(libc::ECHILD) => Error::Unknown { pid: self.pid() },
+            _ => self.error("waitid", error),
+        })
     }
 
     pub(crate) fn error(&self, call: &'static str, source: impl Into<std::io::Error>) -> Error {
@@ -243,8 +247,8 @@ impl Drop for Child {
             // Of a forked child, which had the pipes closed before it ran.
             mem::forget((self.stdin.take(), self.stdout.take(), self.stderr.take()));
         } else if matches!(self.state, State::Running) {
-            let _ = self.kill();
-            let _ = self.wait();
+            let dies = self.kill().is_ok();
+            let _ = self.reap(if dies { 0 } else { libc::WNOHANG });
         }
     }
 }

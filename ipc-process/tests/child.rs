@@ -3,20 +3,25 @@
 #[allow(dead_code, unreachable_pub, unused_imports)]
 #[path = "support/mod.rs"]
 mod ipc_pipe;
+#[path = "support/root.rs"]
+mod root;
 #[path = "support/sys.rs"]
 mod sys;
 
+use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ipc_core::{Select, Wait};
 use ipc_pipe::{Receiver, Sender};
-use ipc_process::{Child, Error, fork, try_wait_any, wait_any, wait_any_timeout};
+use ipc_process::{Child, Error, ProcessOptions, fork, try_wait_any, wait_any, wait_any_timeout};
 use nix::errno::Errno;
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, Uid, setresuid};
+use root::root_only;
 
 const LONG: Duration = Duration::from_secs(100);
 
@@ -166,6 +171,21 @@ fn stop_returns_when_it_stands_still() {
     child.stop().unwrap(); // it has ended
 }
 
+fn stop_holds_against_somebody_who_resumes() {
+    for _ in 0..20 {
+        let mut child = idle();
+        let pid = Pid::from_raw(child.pid().try_into().unwrap());
+        let (other, mut end) = fork(ipc_pipe::pair().unwrap(), |mut end| {
+            end.send(b"begun").unwrap();
+            (0..20_000).for_each(|_| kill(pid, Signal::SIGCONT).unwrap());
+        })
+        .unwrap();
+        end.recv().unwrap();
+        child.stop().unwrap();
+        other.join().unwrap();
+    }
+}
+
 fn a_dead_child_is_stopped_in_vain() {
     let mut child = ends_with(3);
     while stat_of(&child) != Some('Z') {
@@ -227,6 +247,34 @@ fn drop_kills_and_reaps() {
     assert!(nobody_is_left());
     drop(ends_with(0));
     assert!(nobody_is_left());
+}
+
+fn drop_does_not_wait_for_one_that_it_may_not_kill() {
+    root_only();
+    let (root, other) = (Uid::from_raw(0), Uid::from_raw(4321));
+    let number = |child: &Child| Pid::from_raw(child.pid().try_into().unwrap());
+    let mut sleep = Command::new("sleep");
+    sleep.arg("30");
+    let options = ProcessOptions::new().user("nobody");
+    let mut start = || options.run(((), ()), &mut sleep).unwrap().0;
+    let (running, dead) = (start(), start());
+    let (lives_on, zombie) = (number(&running), number(&dead));
+    dead.kill().unwrap();
+    while stat_of(&dead) != Some('Z') {
+        thread::sleep(Duration::from_millis(1));
+    }
+    setresuid(other, other, root).unwrap();
+    for child in [running, dead] {
+        let error = child.kill().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        drop(child);
+    }
+    setresuid(root, root, root).unwrap();
+    let look = |pid| waitpid(pid, Some(WaitPidFlag::WNOHANG));
+    assert_eq!(look(zombie), Err(Errno::ECHILD));
+    assert_eq!(look(lives_on), Ok(WaitStatus::StillAlive));
+    kill(lives_on, Signal::SIGKILL).unwrap();
+    waitpid(lives_on, None).unwrap();
 }
 
 fn drop_in_another_process_does_nothing() {
@@ -324,11 +372,13 @@ ipc_core::cases! {
     what_is_no_signal_is_refused,
     a_stopped_child_is_running,
     stop_returns_when_it_stands_still,
+    stop_holds_against_somebody_who_resumes,
     a_dead_child_is_stopped_in_vain,
     any_of_several_is_waited_for,
     any_is_waited_for_in_a_storm_of_signals,
     a_child_made_otherwise_is_adopted,
     drop_kills_and_reaps,
+    drop_does_not_wait_for_one_that_it_may_not_kill,
     drop_in_another_process_does_nothing,
     another_process_cannot_wait,
     a_detached_child_lives_on,
