@@ -10,7 +10,9 @@ use std::time::Duration;
 use std::{fmt, io, thread};
 
 use ipc_core::spin::{Look, Poller};
+use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::signal::{SigSet, SigmaskHow};
 
 use crate::wait::{FIRST_NAP, LONGEST_NAP};
 use crate::{Error, Result, Spin, Wait};
@@ -62,10 +64,17 @@ impl Watcher {
             look: Box::new(look),
         });
         let watched = Arc::clone(&shared);
-        thread::Builder::new()
+        // The program's signals stay its own: the thread is born with all of them blocked.
+        let masked = |errno: Errno| failed("pthread_sigmask", errno.into());
+        let all = SigSet::all();
+        let mask = all
+            .thread_swap_mask(SigmaskHow::SIG_SETMASK)
+            .map_err(masked)?;
+        let started = thread::Builder::new()
             .name("queue bridge".to_owned())
-            .spawn(move || watched.watch(&mut Poller::new(spin, Look::Call)))
-            .map_err(|error| failed("pthread_create", error))?;
+            .spawn(move || watched.watch(&mut Poller::new(spin, Look::Call)));
+        mask.thread_set_mask().map_err(masked)?;
+        started.map_err(|error| failed("pthread_create", error))?;
         Ok(Watcher(shared))
     }
 

@@ -11,6 +11,9 @@ use ipc_msgqueue::{
     Async, Duplex, Error, Key, Kind, Queue, QueueOptions, Ready, Receiver, Select, Selection,
     Sender, Spin, Wait, channel, pair,
 };
+use ipc_process::Signals;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
 
 const A: Kind = Kind::of::<1>();
 const B: Kind = Kind::of::<2>();
@@ -278,6 +281,18 @@ fn several_bridges_share_a_queue() {
     assert!(all.into_iter().eq(0..COUNT));
 }
 
+/// A thread of ours takes no signal that the program wants to receive, and the program's own go on as
+/// they were.
+fn signals_are_the_programs_own() {
+    let before = SigSet::thread_get_mask().unwrap();
+    let (tx, rx) = channel().unwrap();
+    let _bridges = (tx.bridge().unwrap(), rx.bridge().unwrap());
+    assert_eq!(SigSet::thread_get_mask().unwrap(), before);
+    let mut signals = Signals::new([libc::SIGTERM]).unwrap();
+    kill(Pid::this(), Signal::SIGTERM).unwrap();
+    assert_eq!(signals.recv().unwrap().number(), libc::SIGTERM);
+}
+
 /// A bridge is a half as before: it blocks, has deadlines, and is polled.
 fn a_bridge_blocks_too() {
     let (tx, rx) = QueueOptions::new().capacity(10).channel().unwrap();
@@ -305,5 +320,6 @@ ipc_core::cases! {
     an_endpoint_talks_to_another_process,
     cancelled_at_every_await,
     several_bridges_share_a_queue,
+    signals_are_the_programs_own,
     a_bridge_blocks_too,
 }
