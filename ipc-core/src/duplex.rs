@@ -43,6 +43,28 @@ impl<S: Sender, R: Receiver> Duplex<S, R> {
 
     /// Both halves at once, as what they are: [`Channel::halves`] knows only what all mechanisms
     /// have.
+    ///
+    /// They belong to one thread, though the compiler lets them go to two. They stay joined: a stream's
+    /// sender that waits for room takes in what arrives. A receiver that is used in another thread
+    /// meanwhile, or waited for by a [`Select`](crate::Select) there, is not woken by that, and may
+    /// get its bytes in the wrong order. For two threads take the endpoint apart; afterwards it can be
+    /// joined again:
+    ///
+    /// ```
+    /// use ipc_core::{Duplex, Receiver, Sender};
+    /// use std::thread;
+    ///
+    /// let (ours, mut theirs) = ipc_pipe::pair()?;
+    /// let (mut tx, mut rx) = ours.split();
+    /// thread::scope(|scope| {
+    ///     scope.spawn(|| tx.send(&[0; 1 << 20]));
+    ///     scope.spawn(|| rx.recv().map(<[u8]>::len));
+    ///     theirs.send(&[0; 1 << 20])?; // while ours, too, sends before it is heard
+    ///     theirs.recv().map(<[u8]>::len)
+    /// })?;
+    /// let ours = Duplex::new(tx, rx);
+    /// # Ok::<(), ipc_core::Error>(())
+    /// ```
     pub fn halves(&mut self) -> (&mut S, &mut R) {
         (&mut self.sender, &mut self.receiver)
     }
