@@ -1,12 +1,12 @@
 //! A child's standard streams as pipes.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Output;
 
+use ipc_core::stream::{Mode, PipeFd, Sink, Source};
 use ipc_core::{Interest, Ready, Select, Wait};
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::OFlag;
 
 use crate::{Child, Error, Result, siblings};
 
@@ -63,7 +63,7 @@ impl Child {
     /// for the end: all at once, so that neither side waits for the other to read. Streams that are
     /// no pipes are left out, and empty in what is returned.
     ///
-    /// A child that does not read all of its input is no error.
+    /// A child that does not read all of its input is no error, and raises no SIGPIPE here.
     ///
     /// # Errors
     ///
@@ -100,7 +100,7 @@ impl Child {
 
 /// One of the streams, as `communicate` drives it.
 struct Pipe<'a> {
-    file: File,
+    fd: PipeFd,
     flow: Flow<'a>,
 }
 
@@ -111,23 +111,20 @@ enum Flow<'a> {
 
 impl<'a> Pipe<'a> {
     fn new((fd, flow): (OwnedFd, Flow<'a>)) -> io::Result<Self> {
-        let mut flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
-        flags.insert(OFlag::O_NONBLOCK); // of our end alone: the child's is another description
-        fcntl(&fd, FcntlArg::F_SETFL(flags))?;
-        let file = File::from(fd);
-        Ok(Pipe { file, flow })
+        let fd = PipeFd::new(fd, "a child's stdio")?; // non-blocking: the child's is another description
+        Ok(Pipe { fd, flow })
     }
 
     /// Moves what can be moved now; true at the end.
     fn step(&mut self) -> io::Result<bool> {
         let moved = match &mut self.flow {
-            Flow::In(rest) => self.file.write(rest).map(|len| {
+            Flow::In(rest) => self.fd.write(&[IoSlice::new(rest)]).map(|len| {
                 *rest = &rest[len..];
                 rest.is_empty()
             }),
             Flow::Out(text) => {
                 let mut piece = [0; 8 << 10];
-                self.file.read(&mut piece).map(|len| {
+                self.fd.read(&mut piece, Mode::Now).map(|len| {
                     text.extend_from_slice(&piece[..len]);
                     len == 0
                 })
@@ -148,7 +145,7 @@ impl Ready for Pipe<'_> {
             Flow::In(_) => Interest::Write,
             Flow::Out(_) => Interest::Read,
         };
-        (self.file.as_fd(), interest)
+        (self.fd.as_fd(), interest)
     }
 
     fn arm(&mut self) -> ipc_core::Result<bool> {

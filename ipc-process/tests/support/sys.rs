@@ -13,6 +13,12 @@ pub fn ignore_sigchld() {
     unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) }.unwrap();
 }
 
+/// Has SIGPIPE kill this process, as it does a program in C.
+pub fn default_sigpipe() {
+    // SAFETY: the default installs no handler.
+    unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }.unwrap();
+}
+
 /// Writes a byte to `fd` when this process runs its `atexit` handlers.
 pub fn at_exit_write_to(fd: OwnedFd) {
     static FD: AtomicI32 = AtomicI32::new(-1);
