@@ -7,7 +7,8 @@ use crate::socket::Socket;
 use crate::{Error, Result, SocketDuplex, SocketOptions, SocketReceiver, SocketSender, sys};
 
 /// A connected socket that another part of the program made, or another program handed over. Its kind
-/// is what it is, whatever the options say; it is closed on exec from now on.
+/// is what it is, whatever the options say. From now on it is closed on exec, and the kernel tells nothing
+/// more with each message, should it have been asked to (`SO_PASSCRED`, `SO_PASSPIDFD` and the like).
 impl SocketOptions {
     /// The endpoint over such a socket: a `UnixStream`, say, or what an inetd gave as standard input.
     ///

@@ -6,6 +6,7 @@ mod transfer;
 
 pub(crate) use transfer::{BATCH, hang_up, is_over, recv, send, send_packets, shutdown};
 
+use std::ffi::c_int;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -70,15 +71,39 @@ pub(crate) fn is_connected(fd: &OwnedFd) -> bool {
     socket::getpeername::<SockaddrStorage>(fd.as_raw_fd()).is_ok()
 }
 
-/// Makes a socket of others closed on exec, and its peer's credentials not come with every message,
-/// where they would be taken for descriptors.  fcntl(2); unix(7), `SO_PASSCRED`
+/// Makes a socket of others closed on exec, and nothing come with a message but what its peer sends: it
+/// would be taken for descriptors, or be one.  fcntl(2); unix(7), socket(7)
 pub(crate) fn adopt(fd: &OwnedFd, kind: Kind) -> io::Result<()> {
     use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+    const SO_PASSPIDFD: c_int = 76; // asm-generic/socket.h; younger than our libc, as is the next
+    const SO_INQ: c_int = 84;
     fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-    match kind {
-        Kind::Unix | Kind::Seqpacket => Ok(socket::setsockopt(fd, sockopt::PassCred, &false)?),
-        Kind::Tcp => Ok(()),
+    if kind == Kind::Tcp {
+        return Ok(()); // what is told of a stream's bytes is cut off, and nobody looks
     }
+    for option in [
+        libc::SO_PASSCRED,
+        SO_PASSPIDFD,
+        libc::SO_PASSSEC,
+        libc::SO_TIMESTAMP,
+        SO_INQ,
+    ] {
+        match switch_off(fd, option) {
+            Err(Errno::ENOPROTOOPT) => {} // not on this kernel, or not on packets
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+/// Switches an option off that nix has no name for.  setsockopt(2)
+fn switch_off(fd: &OwnedFd, option: c_int) -> nix::Result<()> {
+    const SIZE: libc::socklen_t = 4;
+    let (fd, no): (_, c_int) = (fd.as_raw_fd(), 0);
+    // SAFETY: the option's value is an `int`, which lives through the call.
+    let done =
+        unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, (&raw const no).cast(), SIZE) };
+    Errno::result(done).map(drop)
 }
 
 /// `address` as the kernel takes it; `ENAMETOOLONG` if a `sockaddr_un` does not hold it.  unix(7)

@@ -1,6 +1,8 @@
 //! Sockets that others made.
 
-use std::fs::File;
+mod support;
+
+use std::fs::{self, File};
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,9 +14,8 @@ use ipc_socket::{
     Error, Kind, Receiver, Sender, SocketDuplex, SocketOptions, SocketReceiver, SocketSender,
 };
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, setsockopt, socket, socketpair, sockopt,
-};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket, socketpair};
+use support::sys::{SO_PASSPIDFD, TELL, switch_on};
 
 fn tcp() -> (OwnedFd, OwnedFd) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -26,7 +27,9 @@ fn tcp() -> (OwnedFd, OwnedFd) {
 fn unix(kind: SockType) -> (OwnedFd, OwnedFd) {
     let flags = SockFlag::SOCK_NONBLOCK;
     let pair = socketpair(AddressFamily::Unix, kind, None, flags).unwrap();
-    setsockopt(&pair.1, sockopt::PassCred, &true).unwrap();
+    for option in TELL {
+        switch_on(&pair.1, option);
+    }
     pair
 }
 
@@ -57,6 +60,37 @@ fn exchange(from: &mut SocketDuplex, to: &mut SocketDuplex, len: usize) {
     let message = vec![b'x'; len];
     from.send(&message).unwrap();
     assert_eq!(to.recv().unwrap(), message);
+}
+
+/// What the kernel was asked to tell of each message is not taken for descriptors of the peer's, nor
+/// kept if it is one.
+fn what_comes_with_messages_is_the_peers() {
+    for (kind, max) in [
+        (SockType::Stream, 0),
+        (SockType::Stream, 4),
+        (SockType::SeqPacket, 0),
+        (SockType::SeqPacket, 4),
+    ] {
+        let (theirs, ours) = unix(kind);
+        let options = SocketOptions::new().fds(max);
+        let mut theirs = options.endpoint(theirs).unwrap();
+        let mut ours = options.endpoint(ours).unwrap();
+        let before = descriptors();
+        for late in [false, true] {
+            if late && max > 0 {
+                switch_on(&ours.receiver().as_fd(), SO_PASSPIDFD); // by whoever has it, too
+            }
+            for _ in 0..10 {
+                exchange(&mut theirs, &mut ours, 5);
+                assert!(ours.receiver().take_fds().is_empty());
+            }
+            assert_eq!(descriptors(), before);
+        }
+    }
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 fn halves_are_made_of_descriptors() {
@@ -99,6 +133,7 @@ fn what_is_no_connection_is_refused() {
 
 ipc_core::cases! {
     every_kind_is_recognised,
+    what_comes_with_messages_is_the_peers,
     halves_are_made_of_descriptors,
     what_is_no_connection_is_refused,
 }

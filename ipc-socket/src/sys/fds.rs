@@ -6,7 +6,6 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use ipc_core::stream::Mode;
-use nix::errno::Errno;
 use nix::sys::socket::{self, ControlMessage, MsgFlags, UnixAddr};
 
 use super::transfer::{flags, whole_length};
@@ -19,19 +18,7 @@ type Control = [u64; 2 + MOST / 2];
 /// Lets nobody send descriptors to this socket: who tries is told `EPERM`. Linux 6.16
 pub(crate) fn bar(fd: &OwnedFd) -> io::Result<()> {
     const SO_PASSRIGHTS: libc::c_int = 83; // asm-generic/socket.h; libc has it for sparc alone
-    const SIZE: libc::socklen_t = 4;
-    let no: libc::c_int = 0;
-    // SAFETY: the option's value is an `int`, which lives through the call.
-    let done = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_SOCKET,
-            SO_PASSRIGHTS,
-            (&raw const no).cast(),
-            SIZE,
-        )
-    };
-    Errno::result(done).map(drop).map_err(io::Error::from)
+    Ok(super::switch_off(fd, SO_PASSRIGHTS)?)
 }
 
 /// What was received.
@@ -124,15 +111,18 @@ fn is_truncated(header: &libc::msghdr) -> bool {
     header.msg_flags & libc::MSG_CTRUNC != 0
 }
 
-/// The descriptors that a call of recvmsg(2) has made.  cmsg(3)
+/// The descriptors that the peer sent. One of the peer itself (`SO_PASSPIDFD`), which nobody asked for,
+/// is closed.  cmsg(3)
 fn descriptors(header: &libc::msghdr) -> Vec<OwnedFd> {
+    const SCM_PIDFD: libc::c_int = 4; // linux/socket.h
     let mut fds = Vec::new();
     // SAFETY: the kernel has filled in the header and the control messages that it points to.
     let mut message = unsafe { libc::CMSG_FIRSTHDR(header) };
     while !message.is_null() {
         // SAFETY: not null, so a whole control message is there.
         let (found, data) = unsafe { (ptr::read(message), libc::CMSG_DATA(message)) };
-        if (found.cmsg_level, found.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+        let sent = found.cmsg_type == libc::SCM_RIGHTS;
+        if found.cmsg_level == libc::SOL_SOCKET && (sent || found.cmsg_type == SCM_PIDFD) {
             #[allow(clippy::unnecessary_cast, reason = "musl has a u32")]
             let len = found.cmsg_len as usize;
             // SAFETY: it only computes.
@@ -140,8 +130,15 @@ fn descriptors(header: &libc::msghdr) -> Vec<OwnedFd> {
             for at in 0..count {
                 // SAFETY: so many descriptors lie there, perhaps not aligned.
                 let fd = unsafe { data.cast::<[u8; size_of::<RawFd>()]>().add(at).read() };
+                let fd = RawFd::from_ne_bytes(fd);
+                if fd < 0 {
+                    continue; // an error in place of a pidfd
+                }
                 // SAFETY: the kernel made it for this call, so that nobody else has it.
-                fds.push(unsafe { OwnedFd::from_raw_fd(RawFd::from_ne_bytes(fd)) });
+                let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+                if sent {
+                    fds.push(fd);
+                }
             }
         }
         // SAFETY: `message` is one of the header's.

@@ -1,6 +1,8 @@
 //! What several tests need.
 #![allow(dead_code, reason = "each test needs a part")]
 
+pub(crate) mod sys;
+
 use std::fs::File;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
