@@ -96,9 +96,17 @@ impl Control {
         self.told.notify_all();
     }
 
-    pub(crate) fn wait(&self, mut until: impl FnMut(&News) -> bool) -> MutexGuard<'_, News> {
-        let news = self.told.wait_while(self.news(), |news| !until(news));
-        news.unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn wait(
+        &self,
+        mut until: impl FnMut(&News) -> bool,
+    ) -> Result<MutexGuard<'_, News>> {
+        let mut news = self.news();
+        while !until(&news) {
+            self.desk.may_wait()?;
+            let told = self.told.wait(news);
+            news = told.unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(news)
     }
 }
 

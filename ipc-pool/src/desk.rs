@@ -216,14 +216,6 @@ impl Desk {
         self.ring();
     }
 
-    /// Nobody will answer any more.
-    pub(crate) fn end(&self) {
-        let mut state = self.lock();
-        (state.closed, state.ended) = (true, true);
-        drop(state);
-        self.ring();
-    }
-
     /// Tells all who wait to look again.
     pub(crate) fn ring(&self) {
         self.tell(&mut self.lock());

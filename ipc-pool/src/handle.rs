@@ -66,7 +66,8 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`TooLarge`](Error::TooLarge), [`Stopped`](Error::Stopped), [`Invalid`](Error::Invalid) if workers take no tasks,
+    /// [`TooLarge`](Error::TooLarge), [`Stopped`](Error::Stopped), [`Invalid`](Error::Invalid) if workers take no tasks, or
+    /// a callback of this process would have to wait,
     /// [`WouldBlock`](Error::WouldBlock), [`TimedOut`](Error::TimedOut). Nothing was submitted.
     #[inline]
     pub fn submit_wait(&self, payload: &[u8], wait: Wait) -> Result<Ticket> {
@@ -136,13 +137,14 @@ impl Handle {
     /// [`Start`](Error::Start) if a new worker could not start: the old ones go on.
     pub fn reload(&self) -> Result<()> {
         let control = &self.owner.control;
+        control.desk.may_wait()?;
         let mut number = 0;
         control.tell(|news| {
             news.asked += 1;
             number = news.asked;
         });
         control.order(Order::Reload);
-        let news = control.wait(|news| news.ended || news.reloads >= number);
+        let news = control.wait(|news| news.ended || news.reloads >= number)?;
         match &news.reload_failure {
             _ if news.ended => Err(Error::Stopped),
             Some(reason) => Err(Error::Start {
@@ -168,13 +170,19 @@ impl Handle {
     /// again. What still waits is not run: it is returned, and its tickets say [`Stopped`](Error::Stopped). Wait first
     /// ([`wait_all`](Self::wait_all)) for nothing to be left.
     ///
+    /// In a callback of this process it does not wait, and returns nothing: the pool stops behind that. What still
+    /// waits is then returned to who calls it anew.
+    ///
     /// # Errors
     ///
     /// [`Failed`](Error::Failed) if the pool could not go on, with what still waited.
     pub fn stop(&self) -> Result<Vec<Vec<u8>>> {
         let control = &self.owner.control;
         control.order(Order::Stop);
-        drop(control.wait(|news| news.ended));
+        let Ok(news) = control.wait(|news| news.ended) else {
+            return Ok(Vec::new()); // in a callback
+        };
+        drop(news);
         self.owner.join();
         control.withdraw()
     }
@@ -197,7 +205,7 @@ impl Handle {
         let control = &self.owner.control;
         let mut seen = None;
         loop {
-            let news = control.wait(|news| news.ended || Some(news.told) != seen);
+            let news = control.wait(|news| news.ended || Some(news.told) != seen)?;
             let ended = news.ended;
             seen = Some(news.told);
             drop(news); // what is called may look at the pool itself

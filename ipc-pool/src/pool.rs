@@ -18,7 +18,9 @@ use crate::{Error, Quarantined, Result, Task, Transport, Worker};
 ///
 /// Callbacks that get a [`Worker`] or a [`Task`] run in the workers, the others in this process. One of those that
 /// panics stops the pool, in order: workers finish what they have, and what waits is in the error
-/// ([`Failed`](Error::Failed)).
+/// ([`Failed`](Error::Failed)). They run in the thread that looks after the workers, so while one does nothing else is
+/// done: no worker is replaced, no signal is taken. A call in it that would wait for the pool, or for a task, returns
+/// [`Invalid`](Error::Invalid); only [`Handle::stop`] does not wait there.
 #[must_use = "a pool does nothing until it is started or run"]
 pub struct Pool {
     workers: usize,

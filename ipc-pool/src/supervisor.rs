@@ -140,7 +140,7 @@ impl Supervisor {
             self.supervise();
         });
         let thread = thread.map_err(|e| ipc_core::Error::os("clone", "the pool's thread", e))?;
-        let started = control.wait(|news| news.ready || news.ended).started();
+        let started = control.wait(|news| news.ready || news.ended)?.started();
         let handle = Handle::new(control, Some(thread));
         started.map(|()| handle)
     }
@@ -161,6 +161,7 @@ impl Supervisor {
     /// Looks after the pool to its end, by a thread that lives as long: with it the template dies, and the
     /// workers do.
     fn supervise(&mut self) {
+        self.desk.begin();
         let watched = catch_unwind(AssertUnwindSafe(|| {
             if let Err(error) = self.begin_all() {
                 self.fail(error.to_string());

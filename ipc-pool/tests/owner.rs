@@ -48,6 +48,38 @@ fn run_stops_by_sigterm_and_reloads_by_sigusr1() {
     }
 }
 
+fn a_callback_may_stop_the_pool_but_not_wait_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let go = dir.path().join("go");
+    let to_go = go.clone();
+    let (keep, kept) = mpsc::channel();
+    let pool = Pool::new(1).prefetch(1).on_task(move |_| {
+        while !to_go.exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    let pool = pool.on_start(move |pool| {
+        let runs = pool.submit(b"runs").unwrap();
+        let _waits = pool.submit(b"waits").unwrap();
+        assert!(pool.wait_until(|_| true).is_ok()); // there is nothing to wait for
+        let refused = [
+            pool.reload().err(),
+            pool.wait_until(|_| false).err(),
+            pool.wait_all().err(),
+            runs.wait().err(),
+        ];
+        for error in refused {
+            assert!(matches!(error, Some(Error::Invalid { .. })), "{error:?}");
+        }
+        fs::write(&go, "").unwrap();
+        assert!(pool.stop().unwrap().is_empty());
+        keep.send(pool.clone()).unwrap();
+    });
+    pool.run().unwrap();
+    let pool = kept.recv().unwrap();
+    assert_eq!(pool.stop().unwrap(), [b"waits"]);
+}
+
 fn a_panic_in_on_start_is_a_start_that_fails() {
     let pool = Pool::new(1)
         .on_task(|_| ())
@@ -207,6 +239,7 @@ fn with_threads_it_refuses() {
 
 ipc_core::cases! {
     run_stops_by_sigterm_and_reloads_by_sigusr1,
+    a_callback_may_stop_the_pool_but_not_wait_for_it,
     a_panic_in_on_start_is_a_start_that_fails,
     a_panic_in_another_callback_stops_the_pool_in_order_and_loses_nothing,
     the_log_file_is_reopened_in_every_process,

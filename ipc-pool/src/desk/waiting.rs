@@ -1,6 +1,8 @@
 //! Waiting at the desk: one leads, and the others are told.
 
+use std::cell::Cell;
 use std::os::fd::AsFd;
+use std::ptr;
 use std::sync::PoisonError;
 
 use ipc_core::spin::Poller;
@@ -10,7 +12,36 @@ use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use super::{BELL, Desk, Leader, State};
 use crate::{Error, Result};
 
+thread_local! {
+    /// The desk that this thread is the supervisor of.
+    static OWN: Cell<*const Desk> = const { Cell::new(ptr::null()) };
+}
+
 impl Desk {
+    /// The calling thread looks after the workers from now on.
+    pub(crate) fn begin(&self) {
+        OWN.set(self);
+    }
+
+    /// Nobody will answer any more.
+    pub(crate) fn end(&self) {
+        OWN.set(ptr::null());
+        let mut state = self.lock();
+        (state.closed, state.ended) = (true, true);
+        drop(state);
+        self.ring();
+    }
+
+    /// An error in a callback of the owner: what it waited for would wait for it.
+    pub(crate) fn may_wait(&self) -> Result<()> {
+        if ptr::eq(OWN.get(), self) {
+            let reason =
+                "its callbacks in this process cannot wait for it: do that in another thread";
+            return Err(Error::Invalid { reason });
+        }
+        Ok(())
+    }
+
     /// Waits until `found` finds something.
     #[inline]
     pub(crate) fn wait<T>(
@@ -41,6 +72,7 @@ impl Desk {
         wait: Wait,
         found: &mut dyn FnMut(&mut State) -> Option<T>,
     ) -> Result<T> {
+        self.may_wait()?;
         loop {
             if let Ok(mut poller) = self.leader.try_lock() {
                 let led = self.lead(&mut poller, wait, found);
