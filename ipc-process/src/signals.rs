@@ -76,9 +76,9 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// [`Os`](Error::Os) for what is no signal or cannot be blocked (SIGKILL, SIGSTOP), for one
-    /// that another `Signals` of this process has (they would take it from each other), and if no
-    /// descriptors are left.
+    /// [`Os`](Error::Os) for what is no signal or cannot be blocked (SIGKILL, SIGSTOP, and those
+    /// below SIGRTMIN that the C library keeps to itself), for one that another `Signals` of this
+    /// process has (they would take it from each other), and if no descriptors are left.
     pub fn new(numbers: impl IntoIterator<Item = i32>) -> Result<Self> {
         let mut held = held();
         let mut all = 0;
@@ -195,7 +195,8 @@ fn held() -> MutexGuard<'static, Held> {
 fn bit(number: i32) -> Result<sys::Signals> {
     match number {
         libc::SIGKILL | libc::SIGSTOP => Err(refused(number, "no process can block it")),
-        1..=64 => Ok(1 << (number - 1)),
+        1..=64 if sys::is_given(number) => Ok(1 << (number - 1)),
+        1..=64 => Err(refused(number, "the C library keeps it to itself")),
         _ => Err(refused(number, "there is no such signal")),
     }
 }

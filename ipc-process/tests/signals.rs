@@ -124,6 +124,11 @@ fn what_cannot_be_received_is_refused() {
         let error = Signals::new([SIGUSR1, number]).unwrap_err();
         assert!(error.to_string().contains(&number.to_string()), "{error}");
     }
+    // What the C library keeps to itself.
+    for number in 32..libc::SIGRTMIN() {
+        let error = Signals::new([number]).unwrap_err();
+        assert!(error.to_string().contains("C library"), "{error}");
+    }
     let signals = Signals::new([SIGUSR1, SIGUSR2]).unwrap();
     let error = Signals::new([SIGTERM, SIGUSR2]).unwrap_err();
     assert!(error.to_string().contains("another Signals"), "{error}");

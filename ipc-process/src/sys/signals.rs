@@ -9,6 +9,13 @@ use nix::errno::Errno;
 /// A set of signals: bit 0 is signal 1. The kernel knows 64.
 pub(crate) type Signals = u64;
 
+/// Whether the C library lets a program have this signal.  sigaddset(3)
+pub(crate) fn is_given(number: i32) -> bool {
+    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: a live set, for which all zeroes are valid; what is no number of a signal is refused.
+    unsafe { libc::sigaddset(set.as_mut_ptr(), number) == 0 }
+}
+
 /// Blocks signals in the calling thread; those of them that were not blocked before.
 /// `pthread_sigmask(3)`
 pub(crate) fn block(signals: Signals) -> io::Result<Signals> {
@@ -61,8 +68,7 @@ fn change(how: libc::c_int, signals: Signals) -> io::Result<Signals> {
 
 fn set_of(signals: Signals) -> libc::sigset_t {
     let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
-    // SAFETY: a live set, for which all zeroes are valid; a number that the C library keeps to itself
-    // is refused.
+    // SAFETY: a live set, for which all zeroes are valid, and numbers of signals.
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
         for number in (1..=64).filter(|number| signals >> (number - 1) & 1 == 1) {
