@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::setrlimit;
 use nix::unistd::{Gid, Group, Pid, Uid, User, getgrouplist, getpid, setgroups};
@@ -114,8 +113,8 @@ pub(crate) struct Report(File);
 impl Report {
     /// The child's side, and the parent's.
     pub(crate) fn new() -> Result<(Self, File)> {
-        let (heard, told) = nix::unistd::pipe2(OFlag::O_CLOEXEC)
-            .map_err(|e| Error::os("pipe2", "a new child (limit: RLIMIT_NOFILE)", e))?;
+        let (heard, told) =
+            sys::pipe().map_err(|e| Error::os("pipe2", "a new child (limit: RLIMIT_NOFILE)", e))?;
         Ok((Report(told.into()), heard.into()))
     }
 

@@ -5,7 +5,6 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use nix::fcntl::OFlag;
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, setsid};
 
@@ -91,8 +90,8 @@ impl DaemonOptions {
             .transpose();
         let log_file = log_file.map_err(|e| Error::os("getcwd", "log file", e))?;
         log_file.as_deref().map(append_to).transpose()?;
-        let (told, tell) = nix::unistd::pipe2(OFlag::O_CLOEXEC)
-            .map_err(|e| Error::os("pipe2", "a daemon (limit: RLIMIT_NOFILE)", e))?;
+        let (told, tell) =
+            sys::pipe().map_err(|e| Error::os("pipe2", "a daemon (limit: RLIMIT_NOFILE)", e))?;
         flush_streams();
         if let Some(child) = fork()? {
             drop(tell);
@@ -167,7 +166,7 @@ fn hear(mut told: File) -> Result<()> {
 fn no_streams() -> io::Result<()> {
     let mut options = File::options();
     let null = options.read(true).write(true).custom_flags(libc::O_NOCTTY);
-    let null = null.open("/dev/null")?;
+    let null = sys::off_the_standard_streams(null.open("/dev/null")?)?;
     nix::unistd::dup2_stdin(&null)?;
     nix::unistd::dup2_stdout(&null)?;
     nix::unistd::dup2_stderr(&null)?;

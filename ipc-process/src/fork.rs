@@ -8,7 +8,6 @@ use std::time::Duration;
 use std::{fs, mem, thread};
 
 use ipc_core::Inherit;
-use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
@@ -72,8 +71,8 @@ impl ProcessOptions {
         let attributes = Attributes::new(self)?;
         let redirect = self.redirect.then(Redirect::new).transpose()?;
         let (report, heard) = Report::new()?;
-        let (closed, open) = nix::unistd::pipe2(OFlag::O_CLOEXEC)
-            .map_err(|e| Error::os("pipe2", "a new child (limit: RLIMIT_NOFILE)", e))?;
+        let (closed, open) =
+            sys::pipe().map_err(|e| Error::os("pipe2", "a new child (limit: RLIMIT_NOFILE)", e))?;
         let inherited =
             siblings::descriptors().map_err(|e| Error::os("open", "/proc/self/fd", e))?;
         let streams = streams(&theirs)?;

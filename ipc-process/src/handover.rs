@@ -3,7 +3,6 @@
 use std::env;
 use std::fs::File;
 use std::io::{self, Write};
-use std::mem;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::process;
@@ -37,11 +36,11 @@ impl Manifest {
     pub(crate) fn new(entry: &str, name: &str, end: impl Inherit) -> Result<Self> {
         let os = |call| move |e: io::Error| Error::os(call, "ends for a new program", e);
         let (fds, state) = end.into_parts()?;
-        let fds: io::Result<Vec<_>> = fds.into_iter().map(off_the_standard_streams).collect();
+        let fds: io::Result<Vec<_>> = fds.into_iter().map(sys::off_the_standard_streams).collect();
         let fds = fds.map_err(os("fcntl"))?;
         let file = memfd_create(c"ipc-process", MFdFlags::MFD_CLOEXEC)
             .map_err(|e| os("memfd_create")(e.into()))?;
-        let mut file = File::from(off_the_standard_streams(file).map_err(os("fcntl"))?);
+        let mut file = File::from(sys::off_the_standard_streams(file).map_err(os("fcntl"))?);
         let mut text = Writer::new();
         text.bytes(entry.as_bytes()).bytes(name.as_bytes());
         text.bytes(&state).len(fds.len());
@@ -157,14 +156,4 @@ impl Parts {
 /// [`Nothing`](Error::Nothing) if there is none; [`Ipc`](Error::Ipc) if it is of another type.
 pub fn inherited<T: Inherit>() -> Result<T> {
     Ok(Parts::take().ok_or(Error::Nothing)?.end()?)
-}
-
-/// The numbers of the standard streams belong to those, should they have been closed.
-fn off_the_standard_streams(fd: OwnedFd) -> io::Result<OwnedFd> {
-    if fd.as_raw_fd() > libc::STDERR_FILENO {
-        return Ok(fd);
-    }
-    let moved = sys::copy_from(fd.as_fd(), libc::STDERR_FILENO + 1)?;
-    mem::drop(fd);
-    Ok(moved)
 }

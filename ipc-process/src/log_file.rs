@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::fork::flush_streams;
-use crate::{Error, Result};
+use crate::{Error, Result, sys};
 
 /// A file that takes what this process, and children made later, write to stdout and stderr.
 ///
@@ -76,5 +76,6 @@ pub(crate) fn append_to(path: &Path) -> Result<File> {
         .create(true)
         .mode(0o600)
         .open(path)
+        .and_then(sys::off_the_standard_streams)
         .map_err(|e: io::Error| Error::os("open", format!("log file {}", path.display()), e))
 }

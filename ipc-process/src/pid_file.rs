@@ -124,7 +124,8 @@ fn open(path: &Path) -> io::Result<File> {
     // A link could be anybody's, and a FIFO could make this wait.
     let file = options
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(path)?;
+        .open(path)
+        .and_then(sys::off_the_standard_streams)?;
     if file.metadata()?.is_file() {
         Ok(file)
     } else {

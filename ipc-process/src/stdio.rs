@@ -6,9 +6,8 @@ use std::process::Output;
 
 use ipc_core::stream::{Mode, PipeFd, Sink, Source};
 use ipc_core::{Interest, Ready, Select, Wait};
-use nix::fcntl::OFlag;
 
-use crate::{Child, Error, Result, siblings};
+use crate::{Child, Error, Result, siblings, sys};
 
 /// Three pipes between a parent and a child that has not been made yet.
 #[derive(Debug)]
@@ -20,8 +19,7 @@ pub(crate) struct Redirect {
 impl Redirect {
     pub(crate) fn new() -> Result<Self> {
         let pipe = || {
-            nix::unistd::pipe2(OFlag::O_CLOEXEC)
-                .map_err(|e| Error::os("pipe2", "a child's stdio (limit: RLIMIT_NOFILE)", e))
+            sys::pipe().map_err(|e| Error::os("pipe2", "a child's stdio (limit: RLIMIT_NOFILE)", e))
         };
         let ((stdin, ours_in), (ours_out, stdout), (ours_err, stderr)) =
             (pipe()?, pipe()?, pipe()?);

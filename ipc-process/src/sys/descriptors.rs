@@ -1,7 +1,11 @@
 //! Descriptors: closing, replacing, the identity of what one is open on.
 
+use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 
 /// Closes, in a new child, a descriptor of an end that is not the child's.  close(2)
 pub(crate) fn close(fd: RawFd) {
@@ -19,6 +23,31 @@ pub(crate) fn replace(fd: RawFd, with: BorrowedFd<'_>) {
             libc::dup3(with.as_raw_fd(), fd, libc::O_CLOEXEC);
         }
     }
+}
+
+/// A copy under the lowest free number from `least` on.  fcntl(2)
+pub(crate) fn copy_from(fd: BorrowedFd<'_>, least: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: integers, and a descriptor that is open; the one that comes back is new.
+    unsafe {
+        let copy = libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least);
+        Ok(OwnedFd::from_raw_fd(Errno::result(copy)?))
+    }
+}
+
+/// The numbers of the standard streams belong to those, should they have been closed: what is put
+/// in their place later would take that of whatever else has them.
+pub(crate) fn off_the_standard_streams<T: AsFd + From<OwnedFd>>(fd: T) -> io::Result<T> {
+    if fd.as_fd().as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(fd);
+    }
+    copy_from(fd.as_fd(), libc::STDERR_FILENO + 1).map(T::from)
+}
+
+/// The end to read and the end to write of a pipe for a new process.  pipe2(2)
+pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    let writer = off_the_standard_streams(writer)?;
+    Ok((off_the_standard_streams(reader)?, writer))
 }
 
 /// What tells an end from every other: the object, and which way it is open, since both ends of a
@@ -64,9 +93,9 @@ pub(crate) fn is_stream(fd: BorrowedFd<'_>) -> bool {
 /// Locks the file that `fd` is open on, without waiting.  flock(2)
 ///
 /// Not nix's, whose lock is undone by a drop in any process that has it.
-pub(crate) fn lock(fd: BorrowedFd<'_>) -> std::io::Result<()> {
+pub(crate) fn lock(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: integers, and a descriptor that is open.
     let locked = unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
-    nix::errno::Errno::result(locked)?;
+    Errno::result(locked)?;
     Ok(())
 }

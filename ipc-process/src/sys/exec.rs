@@ -40,15 +40,6 @@ pub(crate) fn put_under(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
     Ok(())
 }
 
-/// A copy under the lowest free number from `least` on.  fcntl(2)
-pub(crate) fn copy_from(fd: BorrowedFd<'_>, least: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: integers, and a descriptor that is open; the one that comes back is new.
-    unsafe {
-        let copy = libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least);
-        Ok(OwnedFd::from_raw_fd(Errno::result(copy)?))
-    }
-}
-
 /// The file that a parent left open under this number, if it is one without a name: to be looked
 /// at, and not owned.  fstat(2)
 pub(crate) fn nameless_file(number: RawFd) -> Option<std::mem::ManuallyDrop<File>> {
