@@ -4,7 +4,8 @@ const REQUEST = 1;
 const ANSWER = 2;
 
 $queue = msg_get_queue(ftok($argv[1], 'q'), 0600);
+$msgmax = (int) file_get_contents('/proc/sys/kernel/msgmax'); // with less, longer messages are errors for ever
 do {
-    msg_receive($queue, REQUEST, $kind, 8192, $bytes, unserialize: false) or exit(1);
+    msg_receive($queue, REQUEST, $kind, $msgmax, $bytes, unserialize: false) or exit(1);
     msg_send($queue, ANSWER, $bytes, serialize: false);
 } while ($bytes !== 'bye');

@@ -3,15 +3,13 @@ import ctypes
 import os
 
 IPC_NOWAIT, MSG_EXCEPT = 0o4000, 0o20000
-MSGMAX = 8192
+KIND = ctypes.sizeof(ctypes.c_long)  # a message begins with it
+with open("/proc/sys/kernel/msgmax") as msgmax:
+    MSGMAX = int(msgmax.read())
 libc = ctypes.CDLL(None, use_errno=True)
 libc.msgrcv.restype = ctypes.c_ssize_t
 libc.msgrcv.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_long, ctypes.c_int]
 libc.msgsnd.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-
-
-class Message(ctypes.Structure):
-    _fields_ = [("kind", ctypes.c_long), ("text", ctypes.c_char * MSGMAX)]
 
 
 def check(result):
@@ -29,12 +27,10 @@ def get(key):
 
 
 def send(queue, kind, text, flags=0):
-    message = Message(kind)
-    ctypes.memmove(ctypes.addressof(message) + Message.text.offset, text, len(text))
-    check(libc.msgsnd(queue, ctypes.byref(message), len(text), flags))
+    check(libc.msgsnd(queue, bytes(ctypes.c_long(kind)) + text, len(text), flags))
 
 
 def recv(queue, selection=0, flags=0):
-    message = Message()
-    length = check(libc.msgrcv(queue, ctypes.byref(message), MSGMAX, selection, flags))
-    return message.kind, ctypes.string_at(ctypes.addressof(message) + Message.text.offset, length)
+    message = ctypes.create_string_buffer(KIND + MSGMAX)
+    length = check(libc.msgrcv(queue, message, MSGMAX, selection, flags))
+    return ctypes.c_long.from_buffer(message).value, message[KIND:KIND + length]

@@ -165,9 +165,11 @@ fn what_the_kernel_refuses() {
     queues::what_the_kernel_refuses(
         PHP,
         on_queue!(
-            "@msg_send($q, 0, 'x', false, false, $kind);
-             @msg_send($q, 1, str_repeat('x', 8193), false, false, $length);
-             echo $kind, ' ', $length;"
+            "$msgmax = (int) file_get_contents('/proc/sys/kernel/msgmax');
+             foreach ([[0, 1], [1, $msgmax + 1], [1, 100 * $msgmax]] as [$kind, $length]) {
+                @msg_send($q, $kind, str_repeat('x', $length), false, false, $errno);
+                echo $errno, ' ';
+             }"
         ),
     );
 }

@@ -96,9 +96,8 @@ fn what_the_kernel_refuses() {
     queues::what_the_kernel_refuses(
         PYTHON,
         on_queue!(
-            "m = sysv.ctypes.create_string_buffer(b'\\1', 9000)\n\
-             long = lambda: sysv.check(sysv.libc.msgsnd(q, m, 8193, 0))\n\
-             print(errno(sysv.send, q, 0, b'x'), errno(long))"
+            "long = [b'x' * (sysv.MSGMAX + 1), b'x' * 100 * sysv.MSGMAX]\n\
+             print(errno(sysv.send, q, 0, b'x'), *[errno(sysv.send, q, 1, text) for text in long])"
         ),
     );
 }

@@ -5,7 +5,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use interop::{Language, Peer};
-use ipc_msgqueue::{Error, Key, Kind, Queue, QueueOptions, Receiver, Selection, Sender, Wait};
+use ipc_msgqueue::{
+    Error, Key, Kind, Queue, QueueOptions, Receiver, Selection, Sender, Wait, limits,
+};
 
 pub(crate) const REQUEST: Kind = Kind::of::<1>();
 pub(crate) const ANSWER: Kind = Kind::of::<2>();
@@ -155,17 +157,19 @@ pub(crate) fn too_small_a_buffer_harms_nobody(language: Language, code: &str) {
     assert_eq!(rx.try_recv().unwrap(), b"12345678");
 }
 
-/// Kind 0, and 8,193 bytes: the errno of each.
+/// Kind 0, one byte too many, and a hundred times too many: the errno of each.
 pub(crate) fn what_the_kernel_refuses(language: Language, code: &str) {
     let meeting = Meeting::new();
     let peer = Peer::start(language.code(code), &[&meeting.file()]);
-    assert_eq!(peer.join(), "22 22"); // EINVAL
+    assert_eq!(peer.join(), "22 22 22"); // EINVAL
     assert_eq!(meeting.queue.stat().unwrap().messages, 0);
     let mut tx = meeting.queue.sender(REQUEST).unwrap();
-    assert!(matches!(
-        tx.send(&[0; 8193]),
-        Err(Error::TooLarge { max: 8192, .. })
-    ));
+    let msgmax = limits().unwrap().msgmax;
+    let error = tx.send(&vec![0; msgmax + 1]).unwrap_err();
+    assert!(
+        matches!(error, Error::TooLarge { max, .. } if max == msgmax),
+        "{error}"
+    );
 }
 
 /// It removes the queue while we wait, and we while it waits.
@@ -203,7 +207,9 @@ pub(crate) fn spilled_bodies_pass_through(language: Language) {
     tx.send(&long).unwrap();
     assert_eq!(raw.peek(0).unwrap().len(), 40);
     let peer = Peer::start(language.script("queue_raw"), &[&meeting.file()]);
-    for message in [&long[..], b"short", b"", &long[..8193], &long[..8192]] {
+    let msgmax = limits().unwrap().msgmax;
+    let (spilled, plain) = (&long[..=msgmax], &long[..msgmax]);
+    for message in [&long[..], b"short", b"", spilled, plain] {
         if message.len() < long.len() {
             tx.send(message).unwrap();
         }
