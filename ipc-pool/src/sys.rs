@@ -13,7 +13,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
 
 /// Bytes of a shared page: what a worker announces, on cache lines of its own.
 const PAGE: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
@@ -104,6 +106,15 @@ pub(crate) fn clone_as_sibling() -> io::Result<Option<u32>> {
         Ok(pid) => Ok(Some(pid)),
         Err(_) => Err(io::Error::last_os_error()),
     }
+}
+
+/// Kills a child that nobody has waited for, and waits for it.
+pub(crate) fn end_child(pid: u32) {
+    let Ok(pid) = i32::try_from(pid).map(Pid::from_raw) else {
+        return;
+    };
+    let _ = kill(pid, Signal::SIGKILL);
+    let _ = waitpid(pid, None);
 }
 
 /// Since Linux 3.5, if that was built with checkpoints.  prctl(2)

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::parent_id;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::process::Termination;
+use std::process::{self, Termination};
 
 use ipc_core::inherit::{Reader, Writer};
 use ipc_core::{Inherit, Receiver, Sender, Spin, Wait};
@@ -71,6 +71,8 @@ impl Inherit for Template {
 pub(crate) struct Maker {
     child: Child,
     orders: SocketDuplex,
+    /// How many orders it was given: an answer has the number of its own.
+    given: u64,
 }
 
 /// Makes the template from an entry of the program.
@@ -86,19 +88,27 @@ where
         let (ours, orders) = channel()?;
         let options = ProcessOptions::new().parent_death(libc::SIGKILL);
         let (child, orders) = options.spawn((ours, Template { orders }), entry)?;
-        Ok(Maker { child, orders })
+        Ok(Maker::new(child, orders))
     })
 }
 
 impl Maker {
+    fn new(child: Child, orders: SocketDuplex) -> Self {
+        Maker {
+            child,
+            orders,
+            given: 0,
+        }
+    }
+
     /// Forks it, which a process with one thread can.
     pub(crate) fn fork(duty: Duty, terms: &Terms) -> Result<Self> {
-        let manager = std::process::id();
+        let manager = process::id();
         let options = ProcessOptions::new().parent_death(libc::SIGKILL);
         let (child, orders) = options.fork(channel()?, |orders| {
             serve(orders, duty, terms, manager);
         })?;
-        Ok(Maker { child, orders })
+        Ok(Maker::new(child, orders))
     }
 
     /// Has a worker made, which gets `ends`.
@@ -113,13 +123,7 @@ impl Maker {
         ends: &Ends,
         wait: Wait,
     ) -> Result<Child> {
-        let mut order = Writer::new();
-        order
-            .u64(WORKER)
-            .len(worker)
-            .u64(max_tasks)
-            .bytes(&ends.state);
-        self.order(&order.finish(), &ends.fds, wait)
+        self.order(WORKER, worker, max_tasks, ends, wait)
     }
 
     /// Has another template made.
@@ -130,10 +134,8 @@ impl Maker {
     pub(crate) fn template(&mut self, wait: Wait) -> Result<Self> {
         let (orders, theirs) = channel()?;
         let (fds, state) = theirs.into_parts()?;
-        let mut order = Writer::new();
-        order.u64(TEMPLATE).len(0).u64(0).bytes(&state);
-        let child = self.order(&order.finish(), &fds, wait)?;
-        Ok(Maker { child, orders })
+        let child = self.order(TEMPLATE, 0, 0, &Ends { fds, state }, wait)?;
+        Ok(Maker::new(child, orders))
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -169,20 +171,41 @@ impl Maker {
     }
 
     /// Sends an order, and takes its answer: a new child of this process.
-    fn order(&mut self, order: &[u8], fds: &[OwnedFd], wait: Wait) -> Result<Child> {
-        let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
-        self.orders.sender().send_fds(order, &fds, wait)?;
-        let answer = self.orders.receiver();
-        answer.recv_wait(wait)?;
-        let mut answer = Reader::new(answer.message());
-        let (pid, errno) = (answer.u64()?, answer.u64()?);
+    fn order(
+        &mut self,
+        kind: u64,
+        worker: usize,
+        max_tasks: u64,
+        ends: &Ends,
+        wait: Wait,
+    ) -> Result<Child> {
+        self.given += 1;
+        let mut order = Writer::new();
+        order.u64(self.given).u64(kind);
+        order.len(worker).u64(max_tasks).bytes(&ends.state);
+        let fds: Vec<BorrowedFd<'_>> = ends.fds.iter().map(AsFd::as_fd).collect();
+        self.orders.sender().send_fds(&order.finish(), &fds, wait)?;
+        let (pid, errno) = loop {
+            let answer = self.orders.receiver();
+            answer.recv_wait(wait)?;
+            let mut answer = Reader::new(answer.message());
+            if answer.u64()? == self.given {
+                break (answer.u64()?, answer.u64()?);
+            } // else it is the second one of an order before
+        };
         if errno != 0 {
             let errno = i32::try_from(errno).unwrap_or(libc::EINVAL);
             let error = io::Error::from_raw_os_error(errno);
             let object = "a new worker (limits: RLIMIT_NPROC, pids.max)";
             return Err(ipc_core::Error::os("clone", object, error).into());
         }
-        Ok(Child::adopt(u32::try_from(pid).unwrap_or(0))?)
+        let pid = u32::try_from(pid).unwrap_or(0);
+        Child::adopt(pid).map_err(|error| {
+            if !matches!(error, ipc_process::Error::Unknown { .. }) {
+                sys::end_child(pid); // it lives, and nobody would know
+            }
+            error.into()
+        })
     }
 }
 
@@ -211,50 +234,75 @@ fn serve(mut orders: SocketDuplex, mut duty: Duty, terms: &Terms, manager: u32) 
     while orders.receiver().recv().is_ok() {
         let receiver = orders.receiver();
         let fds = receiver.take_fds();
-        let Ok((kind, id, max_tasks, state)) = read(receiver.message()) else {
+        let Ok(order) = read(receiver.message()) else {
             break;
         };
-        let (pid, errno) = match sys::clone_as_sibling() {
-            Ok(None) => {
-                // After the copy, since it is not copied.
-                let _ = set_parent_death(libc::SIGKILL, manager);
-                if kind == WORKER {
-                    drop(orders);
-                    be_born(id, max_tasks, Ends { fds, state }, &mut duty, terms);
-                }
-                match SocketDuplex::from_parts(fds, &state) {
-                    Ok(own) => orders = own,
-                    Err(_) => return,
-                }
-                continue;
-            }
-            Ok(Some(pid)) => (pid, 0),
+        let made = sys::clone_as_sibling();
+        let newborn = matches!(made, Ok(None)).then_some(fds);
+        if newborn.is_some() {
+            // After the copy, since it is not copied.
+            let _ = set_parent_death(libc::SIGKILL, manager);
+        }
+        let (pid, errno) = match made {
+            Ok(pid) => (pid.unwrap_or_else(process::id), 0),
             Err(error) => (0, error.raw_os_error().unwrap_or(libc::EAGAIN)),
         };
-        drop(fds);
+        // The template and its copy both answer, and the first counts: so the pool knows of the copy,
+        // whichever of them dies now.
         let mut answer = Writer::new();
-        answer
-            .u64(u64::from(pid))
-            .u64(u64::from(errno.unsigned_abs()));
-        if orders.sender().send(&answer.finish()).is_err() {
-            break;
+        answer.u64(order.number).u64(u64::from(pid));
+        answer.u64(u64::from(errno.unsigned_abs()));
+        let answered = orders.sender().send(&answer.finish());
+        let Some(fds) = newborn else {
+            if answered.is_err() {
+                break;
+            }
+            continue;
+        };
+        // One that was given up finds that in its own channel.
+        let state = order.state;
+        if order.kind == WORKER {
+            drop(orders);
+            let ends = Ends { fds, state };
+            be_born(order.worker, order.max_tasks, ends, &mut duty, terms);
+        }
+        match SocketDuplex::from_parts(fds, &state) {
+            Ok(own) => orders = own,
+            Err(_) => break,
         }
     }
 }
 
-fn read(order: &[u8]) -> ipc_core::Result<(u64, usize, u64, Vec<u8>)> {
-    let mut order = Reader::new(order);
-    let (kind, worker, max_tasks) = (order.u64()?, order.len()?, order.u64()?);
-    let state = order.bytes()?.to_vec();
-    order.end()?;
-    Ok((kind, worker, max_tasks, state))
+/// What is to be made.
+struct Order {
+    number: u64,
+    kind: u64,
+    worker: usize,
+    max_tasks: u64,
+    state: Vec<u8>,
+}
+
+fn read(order: &[u8]) -> ipc_core::Result<Order> {
+    let mut from = Reader::new(order);
+    let order = Order {
+        number: from.u64()?,
+        kind: from.u64()?,
+        worker: from.len()?,
+        max_tasks: from.u64()?,
+        state: from.bytes()?.to_vec(),
+    };
+    from.end()?;
+    Ok(order)
 }
 
 /// What a new worker does, to its end.
 fn be_born(id: usize, max_tasks: u64, ends: Ends, duty: &mut Duty, terms: &Terms) -> ! {
     name(terms, &format!("worker {id}"));
     let code = catch_unwind(AssertUnwindSafe(|| {
-        let lived = link::attach(terms.transport, ends).and_then(|link| {
+        let lived = link::attach(terms.transport, ends).and_then(|mut link| {
+            if link.rx.woken().is_err() {
+                return Ok(0); // it was given up, and another was made
+            }
             let birth = Birth {
                 id,
                 max_len: terms.max_len,

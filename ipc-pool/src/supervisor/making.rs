@@ -46,27 +46,31 @@ impl Supervisor {
     }
 
     pub(super) fn try_begin(&mut self, worker: usize) -> Result<()> {
-        let (link, ends) = match self.spare.take() {
-            Some(spare) => spare,
-            None => link::link(self.terms.transport, self.terms.max_len)?,
-        };
         let max_tasks = self.max_tasks - self.random() % (self.max_tasks / 8).max(1);
-        let child = self.make(|maker, wait| maker.worker(worker, max_tasks, &ends, wait))?;
-        drop(ends); // the last copies here: the end of the worker is the end of its channel
+        let (transport, max_len) = (self.terms.transport, self.terms.max_len);
+        let mut spare = self.spare.take();
+        let (link, child) = self.make(|maker, wait| {
+            // Each try has its own: one that was lost may have handed it over.
+            let spare = spare
+                .take()
+                .map_or_else(|| link::link(transport, max_len), Ok);
+            let (link, ends) = spare?; // these go here: the end of the worker is the end of its channel
+            Ok((link, maker.worker(worker, max_tasks, &ends, wait)?))
+        })?;
+        self.waiting.watch(&child)?;
         let seat = self.desk.seat(worker, link)?;
-        self.waiting.watch(&child, seat)?;
         self.instances.push(Instance::new(worker, seat, child));
-        self.spare = link::link(self.terms.transport, self.terms.max_len).ok();
+        self.spare = link::link(transport, max_len).ok();
         Ok(())
     }
 
     /// Has something made by the template, or by its heir if it is dead.
-    fn make<T>(&mut self, order: impl Fn(&mut Maker, Wait) -> Result<T>) -> Result<T> {
+    fn make<T>(&mut self, mut order: impl FnMut(&mut Maker, Wait) -> Result<T>) -> Result<T> {
         let Some(maker) = &mut self.maker else {
             return Err(Error::Stopped);
         };
         match order(maker, Wait::from(MAKING)) {
-            Err(error) if self.heir.is_some() && maker.is_lost(&error) => {
+            Err(error) if maker.is_lost(&error) && self.heir.is_some() => {
                 self.template_is_gone();
                 self.make(order)
             }

@@ -24,6 +24,7 @@ const WAKE: u64 = u64::MAX;
 const EARS: u64 = u64::MAX - 1;
 const SIGNALS: u64 = u64::MAX - 2;
 const TEMPLATE: u64 = u64::MAX - 3;
+const WORKER: u64 = u64::MAX - 4;
 
 pub(super) struct Waiting {
     epoll: Epoll,
@@ -59,8 +60,8 @@ impl Waiting {
     }
 
     /// Wakes when a worker ends.
-    pub(super) fn watch(&self, child: &Child, seat: usize) -> Result<()> {
-        self.add(child, EpollFlags::EPOLLIN, seat as u64)
+    pub(super) fn watch(&self, child: &Child) -> Result<()> {
+        self.add(child, EpollFlags::EPOLLIN, WORKER)
     }
 
     pub(super) fn watch_template(&self, template: &Maker) -> Result<()> {
@@ -95,7 +96,7 @@ impl Waiting {
                 EARS => drop(desk.woken()),
                 SIGNALS => woken.signals.extend(self.signals()),
                 TEMPLATE => woken.template = true,
-                _ => {} // a worker has ended
+                _ => {} // a worker has ended: all are looked at
             }
         }
         woken
