@@ -249,6 +249,10 @@ fn a_server_on_tcp() {
     streams::a_server(PHP, Kind::Tcp);
 }
 
+fn a_client_of_its_own_server() {
+    streams::a_client_of_its_own_server(PHP);
+}
+
 fn fifos() {
     streams::a_fifo(PHP);
 }
@@ -290,6 +294,7 @@ interop::cases! { PHP =>
     a_client_by_an_abstract_name,
     a_server_on_unix,
     a_server_on_tcp,
+    a_client_of_its_own_server,
     fifos,
     a_child_on_a_socket,
     a_child_on_pipes,

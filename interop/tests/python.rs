@@ -130,6 +130,10 @@ fn a_server_on_tcp() {
     streams::a_server(PYTHON, Kind::Tcp);
 }
 
+fn a_client_of_its_own_server() {
+    streams::a_client_of_its_own_server(PYTHON);
+}
+
 fn fifos() {
     streams::a_fifo(PYTHON);
 }
@@ -152,7 +156,7 @@ fn packets() {
         let options = SocketOptions::new().kind(Kind::Seqpacket);
         let listener = options.listen(&address).unwrap();
         let client = Peer::start(PYTHON.script("packets"), &[&"call", &url]);
-        streams::serve(&listener, client);
+        streams::serve(&listener, client, 1004);
         drop(listener);
 
         let mut server = Peer::start(PYTHON.script("packets"), &[&"serve", &url]);
@@ -243,6 +247,7 @@ interop::cases! { PYTHON =>
     a_client_by_an_abstract_name,
     a_server_on_unix,
     a_server_on_tcp,
+    a_client_of_its_own_server,
     fifos,
     a_child_on_a_socket,
     a_child_on_pipes,

@@ -29,11 +29,15 @@ fn listen(kind: Kind, directory: &tempfile::TempDir) -> (Listener, String) {
     (listener, url)
 }
 
-/// A thousand requests under way at once; the client half-closes, and every answer comes.
+/// A hundred requests under way at once; the client half-closes, and every answer comes.
 pub(crate) fn a_client(language: Language, kind: Kind) {
     let directory = tempfile::tempdir().unwrap();
     let (listener, url) = listen(kind, &directory);
-    serve(&listener, Peer::start(language.script("client"), &[&url]));
+    serve(
+        &listener,
+        Peer::start(language.script("client"), &[&url]),
+        10_004,
+    );
 }
 
 /// The same by a name that is no file's.
@@ -41,14 +45,18 @@ pub(crate) fn a_client_by_an_abstract_name(language: Language) {
     let name = abstract_name();
     let listener = ipc_socket::listen(name.parse::<Address>().unwrap()).unwrap();
     let url = format!("unix://{name}");
-    serve(&listener, Peer::start(language.script("client"), &[&url]));
+    serve(
+        &listener,
+        Peer::start(language.script("client"), &[&url]),
+        10_004,
+    );
 }
 
 pub(crate) fn abstract_name() -> String {
     format!("@interop-{}", std::process::id())
 }
 
-pub(crate) fn serve(listener: &Listener, client: Peer) {
+pub(crate) fn serve(listener: &Listener, client: Peer, requests: usize) {
     let mut end = listener.accept().unwrap();
     let mut count = 0;
     loop {
@@ -60,7 +68,7 @@ pub(crate) fn serve(listener: &Listener, client: Peer) {
         }
         count += 1;
     }
-    assert_eq!(count, 1004);
+    assert_eq!(count, requests);
     drop(end);
     assert_eq!(client.join(), "all answered");
 }
@@ -79,6 +87,17 @@ pub(crate) fn a_server(language: Language, kind: Kind) {
     exchange(&mut end);
     drop(end);
     assert_eq!(server.join(), "505 messages");
+}
+
+/// Who sends all requests and only then reads the answers waits for a server that waits for it.
+pub(crate) fn a_client_of_its_own_server(language: Language) {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("unix://{}", directory.path().join("socket").display());
+    let mut server = Peer::start(language.script("server"), &[&url]);
+    server.line(); // it listens
+    let client = Peer::start(language.script("client"), &[&url]);
+    assert_eq!(client.join(), "all answered");
+    assert_eq!(server.join(), "10004 messages");
 }
 
 pub(crate) fn a_fifo(language: Language) {
