@@ -155,7 +155,7 @@ impl Book {
         let seat = Some(Seat {
             worker,
             epoch: self.epoch,
-            leases: VecDeque::with_capacity(self.limits.prefetch),
+            leases: VecDeque::with_capacity(self.limits.prefetch.min(64)),
             open: false,
             full: false,
             acked: 0,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ipc_core::Wait;
 
 use crate::control::{Control, Order, lock};
+use crate::pool::check_workers;
 use crate::status::Status;
 use crate::{Error, Quarantined, Result, Ticket};
 
@@ -156,8 +157,14 @@ impl Handle {
 
     /// Makes the pool one of `workers` workers: more start, or those with the highest ids finish what they have
     /// and end. Does not wait for that.
-    pub fn scale(&self, workers: usize) {
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](Error::Invalid) if there cannot be so many processes.
+    pub fn scale(&self, workers: usize) -> Result<()> {
+        check_workers(workers)?;
         self.owner.control.order(Order::Scale(workers));
+        Ok(())
     }
 
     /// Opens the [log file](crate::Pool::log_file) anew, in this process and in all of the pool's.

@@ -62,7 +62,10 @@ fn serve(
     if let Err(message) = caught(|| duty.prepare(worker)) {
         return Ok(Err(message));
     }
-    worker.say(Kind::Ready, "");
+    // Who cannot say so would be waited for for ever.
+    let mut tx = worker.tx();
+    tx.send(Kind::Ready, Lease::default(), b"", Wait::Forever)?;
+    drop(tx);
     if let Some(work) = duty.work.as_mut().filter(|_| !worker.is_leaving()) {
         return Ok(caught(|| work.run(worker)).map(drop));
     }

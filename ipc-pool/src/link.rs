@@ -4,6 +4,7 @@
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use ipc_core::frame::LARGEST_MAX_LEN;
 use ipc_core::{Inherit, Interest, Ready, Receiver, Sender, Wait};
 use ipc_shm::{ShmOptions, ShmReceiver, ShmSender};
 use ipc_socket::{SocketOptions, SocketReceiver, SocketSender};
@@ -11,6 +12,9 @@ use ipc_socket::{SocketOptions, SocketReceiver, SocketSender};
 use crate::sys::{self, Page};
 use crate::wire::{self, HEADER, Kind, Lease};
 use crate::{Error, Result, Transport};
+
+/// The longest body of a record.
+pub(crate) const MAX_LEN: usize = LARGEST_MAX_LEN - HEADER;
 
 /// The pool's end.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use crate::book::Limits;
 use crate::duty::{Duty, Outcome, Plain, Stateful};
 use crate::events::{Exit, Hooks};
 use crate::handle::Handle;
+use crate::link;
 use crate::supervisor::{Plan, Supervisor};
 use crate::template::{self, Spawn, Template, Terms};
 use crate::{Error, Quarantined, Result, Task, Transport, Worker};
@@ -194,7 +195,8 @@ impl Pool {
         self
     }
 
-    /// The longest payload and the longest answer in bytes: 64 KiB unless asked.
+    /// The longest payload and the longest answer in bytes: 64 KiB unless asked. Less than 4 GiB, and with
+    /// [`Transport::Shm`] than half of [`ipc_shm::MAX_CAPACITY`].
     pub fn max_len(mut self, bytes: usize) -> Self {
         self.terms.max_len = bytes;
         self
@@ -231,7 +233,8 @@ impl Pool {
 
     /// How long a worker may take to end after SIGTERM, until SIGKILL: 3 s unless asked. SIGTERM comes at once in a
     /// reload, and to a worker that has nothing to finish; when the pool is stopped one that has tasks may
-    /// finish them for as long before it. So a stop takes twice this time at most.
+    /// finish them for as long before it. So a stop takes twice this time at most. [`Duration::MAX`] is as long as it
+    /// takes.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
@@ -249,7 +252,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::Error::Invalid) if there are no workers, or nothing for them to do.
+    /// [`Invalid`](crate::Error::Invalid) if there are no workers, or nothing for them to do, or a number is larger
+    /// than it can be.
     /// [`Start`](crate::Error::Start) if no worker could start, with the reason.
     /// [`Process`](crate::Error::Process) if this process has threads already: start the pool
     /// before them, or from a [template](Self::template).
@@ -274,8 +278,10 @@ impl Pool {
     }
 
     fn plan(self) -> Result<Plan> {
+        check_workers(self.workers)?;
         let reason = match (&self.duty.tasks, &self.duty.work) {
             _ if self.workers == 0 => Some("a pool has one worker at least"),
+            _ if self.terms.max_len > link::MAX_LEN => Some("max_len is more than 4 GiB"),
             (None, None) => Some("its workers have nothing to do: give it on_task or on_work"),
             (Some(_), Some(_)) => {
                 Some("its workers take tasks (on_task) or work by themselves (on_work), not both")
@@ -297,6 +303,18 @@ impl Pool {
             hooks: self.hooks,
         })
     }
+}
+
+/// The kernel gives no more process ids: `PID_MAX_LIMIT`, `proc_sys_kernel(5)`.
+const MAX_WORKERS: usize = 1 << 22;
+
+/// Refuses more workers than there can be processes.
+pub(crate) fn check_workers(workers: usize) -> Result<()> {
+    if workers > MAX_WORKERS {
+        let reason = "there are 4,194,304 processes at most";
+        return Err(Error::Invalid { reason });
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Pool {

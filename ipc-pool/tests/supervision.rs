@@ -160,10 +160,10 @@ fn a_reload_that_fails_keeps_the_old_workers() {
 
 fn a_pool_is_scaled_both_ways() {
     let pool = echo(1);
-    pool.scale(5);
+    pool.scale(5).unwrap();
     until(&pool, |status| pids(status).len() == 5);
     pool.submit_to(4, b"").unwrap().wait().unwrap();
-    pool.scale(2);
+    pool.scale(2).unwrap();
     let status = until(&pool, |status| status.workers.len() == 2);
     assert_eq!(
         status

@@ -217,7 +217,7 @@ fn tasks_for_a_worker_that_is_scaled_away_are_done_by_others() {
         // This one waits for room, and for a worker that is no more then.
         let late = scope.spawn(|| pool.submit_to(1, b"late").map(drop));
         thread::sleep(Duration::from_millis(20));
-        pool.scale(1);
+        pool.scale(1).unwrap();
         for ticket in tickets {
             assert_eq!(ticket.wait().unwrap(), b"for 1");
         }

@@ -26,10 +26,10 @@ pub(super) struct Instance {
 pub(super) enum Phase {
     Starting,
     Serving,
-    /// It finishes what it has; SIGTERM then, or at this time.
-    Draining(Instant),
-    /// It has got SIGTERM; SIGKILL at this time.
-    Terminated(Instant),
+    /// It finishes what it has; SIGTERM then, or at this time, if it is limited.
+    Draining(Option<Instant>),
+    /// It has got SIGTERM; SIGKILL at this time, if it is limited.
+    Terminated(Option<Instant>),
     /// It has got SIGKILL.
     Killed,
     /// It has left the pool, and is nobody's to end.
@@ -62,7 +62,7 @@ impl Instance {
     }
 
     /// It is to finish what it has by `deadline`, and to end.
-    pub(super) fn drain(&mut self, deadline: Instant) {
+    pub(super) fn drain(&mut self, deadline: Option<Instant>) {
         if self.is_serving() {
             self.phase = Phase::Draining(deadline);
         }
@@ -75,7 +75,7 @@ impl Instance {
             Phase::Terminated(_) | Phase::Killed | Phase::Detached
         ) {
             let _ = self.child.signal(libc::SIGTERM);
-            self.phase = Phase::Terminated(Instant::now() + grace);
+            self.phase = Phase::Terminated(Instant::now().checked_add(grace));
         }
     }
 
@@ -94,9 +94,10 @@ impl Instance {
             ));
             self.terminate(grace);
         }
+        let is_over = |deadline: Option<Instant>| deadline.is_some_and(|then| then <= now);
         match self.phase {
-            Phase::Draining(deadline) if idle || deadline <= now => self.terminate(grace),
-            Phase::Terminated(deadline) if deadline <= now => {
+            Phase::Draining(deadline) if idle || is_over(deadline) => self.terminate(grace),
+            Phase::Terminated(deadline) if is_over(deadline) => {
                 let _ = self.child.kill();
                 self.phase = Phase::Killed;
             }
@@ -107,8 +108,8 @@ impl Instance {
     /// When to look again.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let signal = match self.phase {
-            Phase::Draining(deadline) => Some(deadline.min(Instant::now() + LOOKS)),
-            Phase::Terminated(deadline) => Some(deadline),
+            Phase::Draining(_) => Some(Instant::now() + LOOKS),
+            Phase::Terminated(deadline) => deadline,
             _ => None,
         };
         let deaf = self.deaf.as_ref().map(|(then, _)| *then);

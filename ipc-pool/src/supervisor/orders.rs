@@ -56,7 +56,7 @@ impl Supervisor {
         self.heed(told);
         self.desk.close();
         self.end_reload(Some("the pool is stopped".into()));
-        let deadline = Instant::now() + self.grace;
+        let deadline = Instant::now().checked_add(self.grace);
         for instance in &mut self.instances {
             self.desk.shut(instance.seat);
             instance.drain(deadline);

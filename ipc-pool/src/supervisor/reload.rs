@@ -15,7 +15,7 @@ impl Supervisor {
         self.wanted = workers;
         self.due.resize(workers.max(1), None);
         self.desk.lock().book.set_workers(workers);
-        let deadline = Instant::now() + self.grace;
+        let deadline = Instant::now().checked_add(self.grace);
         for instance in &mut self.instances {
             if instance.worker >= workers {
                 self.desk.shut(instance.seat);
