@@ -1,14 +1,14 @@
 //! Forking a child that holds the other end.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
-use std::{fs, mem, thread};
+use std::{mem, thread};
 
 use ipc_core::Inherit;
-use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
@@ -71,8 +71,7 @@ impl ProcessOptions {
         let attributes = Attributes::new(self)?;
         let redirect = self.redirect.then(Redirect::new).transpose()?;
         let (report, heard) = Report::new()?;
-        let (closed, open) =
-            sys::pipe().map_err(|e| Error::os("pipe2", "a new child (limit: RLIMIT_NOFILE)", e))?;
+        let gate = Gate::new()?;
         let inherited =
             siblings::descriptors().map_err(|e| Error::os("open", "/proc/self/fd", e))?;
         let streams = streams(&theirs)?;
@@ -80,23 +79,29 @@ impl ProcessOptions {
         let forked = sys::fork()
             .map_err(|e| Error::os("fork", "this process (limits: RLIMIT_NPROC, pids.max)", e))?;
         let Some(pid) = forked else {
-            drop((open, streams, heard));
+            drop((streams, heard));
             end_with(|| {
                 self.enter(redirect, &attributes, report);
-                // Until the parent has the pidfd: if it gets none, nothing must have been done.
-                let _ = fs::File::from(closed).read_exact(&mut [0]);
+                gate.pass();
                 close_all_but(&theirs, ours, inherited);
                 siblings::start_with(&theirs);
                 theirs.forked();
                 f(theirs)
             })
         };
-        drop((closed, report));
-        let mut child = Child::new(pid, pidfd_of(pid)?);
+        drop(report);
+        let pidfd = match sys::pidfd_open(pid) {
+            Ok(pidfd) => pidfd,
+            Err(error) => {
+                gate.keep_shut(pid);
+                return Err(Error::os("pidfd_open", format!("child {pid}"), error));
+            }
+        };
+        let mut child = Child::new(pid, pidfd);
         if !attributes.is_plain() {
             Report::hear(heard)?; // after an error the child is reaped here
         }
-        drop(open);
+        gate.open();
         drop_silently(theirs, streams, child.as_fd());
         siblings::add(&ours);
         ours.forked();
@@ -122,14 +127,38 @@ impl ProcessOptions {
     }
 }
 
-/// The new child's pidfd; if there is none, the child ends.
-fn pidfd_of(pid: Pid) -> Result<OwnedFd> {
-    sys::pidfd_open(pid).map_err(|error| {
-        // It waits at the gate, so that the number is still its own.
-        let _ = kill(pid, Signal::SIGKILL);
+/// Where a new child waits until its parent knows it, before it has done anything: a pipe.
+struct Gate {
+    pass: OwnedFd,
+    open: OwnedFd,
+}
+
+impl Gate {
+    fn new() -> Result<Self> {
+        let (pass, open) =
+            sys::pipe().map_err(|e| Error::os("pipe2", "a new child (limit: RLIMIT_NOFILE)", e))?;
+        Ok(Gate { pass, open })
+    }
+
+    /// In the child: waits for the word, and ends if it can no longer come.
+    fn pass(self) {
+        drop(self.open);
+        if File::from(self.pass).read_exact(&mut [0]).is_err() {
+            sys::exit_now(1);
+        }
+    }
+
+    /// In the parent: lets the child go on. That `pass` is open here, too, keeps SIGPIPE away, should
+    /// somebody have killed it.
+    fn open(self) {
+        let _ = File::from(self.open).write_all(&[0]);
+    }
+
+    /// In the parent: has the child end. It is not killed: that may be forbidden.
+    fn keep_shut(self, pid: Pid) {
+        drop(self);
         while waitpid(pid, None) == Err(nix::Error::EINTR) {}
-        Error::os("pidfd_open", format!("child {pid}"), error)
-    })
+    }
 }
 
 /// Runs `f` as if it were `main`, and ends this process.
