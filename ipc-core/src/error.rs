@@ -176,7 +176,7 @@ fn remedy(limit: &str) -> &'static str {
     match limit {
         "max_len" => "raise max_len at both ends, or send it in parts",
         "msgmax" => "raise kernel.msgmax or use spill",
-        "msgmnb" => "raise kernel.msgmnb and the queue's capacity, or use spill",
+        "msg_qbytes" => "raise the queue's capacity, or use spill",
         "ring capacity" => "ask for a larger capacity, or send it in parts",
         "PIPE_BUF" => {
             "it is the 4,096 bytes that the kernel keeps in one piece, less a header; send it in parts"

@@ -113,7 +113,8 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// As [`set_capacity`](Queue::set_capacity).
+    /// As [`set_capacity`](Queue::set_capacity), and `InvalidInput` for what is no user or group of this
+    /// user namespace.
     pub fn set_owner(&self, uid: u32, gid: u32) -> Result<()> {
         self.set(|ds| (ds.msg_perm.uid, ds.msg_perm.gid) = (uid, gid))
     }
@@ -149,17 +150,13 @@ impl Queue {
         let owner = ds.msg_perm.uid;
         change(&mut ds);
         sys::set(self.id(), ds).map_err(|error| {
-            if error.raw_os_error() != Some(libc::EPERM) {
-                return failed(error);
-            }
-            let bytes = ds.msg_qbytes;
-            let advice = match limits() {
-                Ok(limits) if bytes > limits.msgmnb as u64 => format!(
-                    "{bytes} bytes are more than kernel.msgmnb allows ({}); raise it with `sysctl \
-                     kernel.msgmnb={bytes}`, or have CAP_SYS_RESOURCE",
-                    limits.msgmnb
-                ),
-                _ => format!("only uid {owner} may change its queue"),
+            let advice = match error.raw_os_error() {
+                Some(libc::EPERM) => not_permitted(owner, ds.msg_qbytes),
+                Some(libc::EINVAL) if sys::exists(self.id()) => {
+                    let (uid, gid) = (ds.msg_perm.uid, ds.msg_perm.gid);
+                    format!("uid {uid} or gid {gid} does not exist in this user namespace")
+                }
+                _ => return failed(error),
             };
             Error::os(
                 "msgctl",
@@ -167,5 +164,16 @@ impl Queue {
                 explain(error, Some(advice)),
             )
         })
+    }
+}
+
+fn not_permitted(owner: u32, bytes: u64) -> String {
+    match limits() {
+        Ok(limits) if bytes > limits.msgmnb as u64 => format!(
+            "{bytes} bytes are more than kernel.msgmnb allows ({}); raise it with `sysctl \
+             kernel.msgmnb={bytes}`, or have CAP_SYS_RESOURCE",
+            limits.msgmnb
+        ),
+        _ => format!("only uid {owner} may change its queue"),
     }
 }

@@ -120,7 +120,7 @@ impl QueueSender {
             Err(error) => return Err(self.queue.error("msgctl", error)),
         };
         let least = |a: (usize, _), b: (usize, _)| if b.0 < a.0 { b } else { a };
-        let kernel = least((limits.msgmax, "msgmax"), (capacity, "msgmnb"));
+        let kernel = least((limits.msgmax, "msgmax"), (capacity, "msg_qbytes"));
         if self.queue.spill.is_some() && kernel.0 >= Token::LEN {
             self.plain = kernel;
             self.longest = (self.asked.unwrap_or(DEFAULT_MAX_LEN), "max_len");

@@ -58,10 +58,15 @@ fn a_small_queue_and_max_len_limit_messages_too() {
         error,
         Error::TooLarge {
             max: 100,
-            limit: "msgmnb",
+            limit: "msg_qbytes",
             ..
         }
     ));
+    let text = error.to_string();
+    assert!(
+        text.ends_with("raise the queue's capacity, or use spill"),
+        "{text}"
+    );
 
     let (mut tx, _rx) = QueueOptions::new().max_len(10).channel().unwrap();
     let error = tx.send(&[0; 11]).unwrap_err();

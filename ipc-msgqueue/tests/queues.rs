@@ -137,6 +137,9 @@ fn a_queue_is_given_away() {
     assert_eq!((stat.uid, stat.gid), (12345, before.gid));
     assert_eq!((stat.mode, stat.capacity), (before.mode, before.capacity));
     queue.set_capacity(100).unwrap(); // who made it still may
+    let error = queue.set_owner(u32::MAX, before.gid).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    assert!(error.to_string().contains("uid 4294967295"), "{error}");
     queue.remove().unwrap();
     assert!(matches!(queue.set_mode(0o600), Err(Error::Removed { .. })));
 }

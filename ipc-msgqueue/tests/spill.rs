@@ -161,7 +161,7 @@ fn too_small_for_a_token() {
             error,
             Error::TooLarge {
                 max: 39,
-                limit: "msgmnb",
+                limit: "msg_qbytes",
                 ..
             }
         ),
