@@ -1,15 +1,29 @@
 //! Workers that take their messages from a TCP port: `new Process\Pool(2, SWOOLE_IPC_SOCKET)`,
 //! `$pool->listen('127.0.0.1', 8089)`.
+//!
+//! A client that says nothing, too much, or goes away costs its connection, and never a worker.
 
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
-use ipc_pool::Pool;
-use ipc_socket::{Address, Error as IpcError, Receiver, Select, Sender, Wait};
+use ipc_pool::{Pool, Worker};
+use ipc_socket::{Address, Error as IpcError, Receiver, Select, Sender};
+use ipc_socket::{SocketDuplex, SocketOptions, Wait};
+
+/// How long a client may take to say what it wants, and to take the answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+fn serve(worker: &Worker, mut client: SocketDuplex) -> Result<(), IpcError> {
+    let message = String::from_utf8_lossy(client.recv_timeout(PATIENCE)?).into_owned();
+    println!("worker {}: {message}", worker.id());
+    client.send_timeout(message.to_uppercase().as_bytes(), PATIENCE)
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut listener = ipc_socket::listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let port = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut listener = SocketOptions::new().max_len(64 << 10).listen(port)?;
     let Address::Tcp(address) = *listener.address() else {
         return Err("no TCP".into());
     };
@@ -20,10 +34,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             while !worker.is_stopping() {
                 select.wait(&mut [&mut worker, &mut listener], Wait::Forever)?;
                 match listener.try_accept() {
-                    Ok(mut client) => {
-                        let message = String::from_utf8_lossy(client.recv()?).into_owned();
-                        println!("worker {}: {message}", worker.id());
-                        client.send(message.to_uppercase().as_bytes())?;
+                    Ok(client) => {
+                        if let Err(error) = serve(worker, client) {
+                            eprintln!("worker {}: {error}", worker.id()); // the client's own fault
+                        }
                     }
                     Err(IpcError::WouldBlock) => {} // the other worker has it, or this one is to stop
                     Err(error) => return Err(error),
@@ -32,6 +46,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(())
         })
         .start()?;
+
+    // As many that stall as there are workers, and one that leaves.
+    let mut stalls = [TcpStream::connect(address)?, TcpStream::connect(address)?];
+    for client in &mut stalls {
+        client.write_all(&[0, 0])?;
+    }
+    drop(TcpStream::connect(address)?);
 
     // A client in any language. PHP: `fwrite($fp, pack('N', strlen($msg)) . $msg)`.
     for message in ["hello", "from", "afar"] {
@@ -43,6 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         client.read_to_string(&mut answer)?;
         assert_eq!(answer[4..], message.to_uppercase());
     }
+    assert_eq!(pool.status().restarts, 0);
     pool.stop()?;
     Ok(())
 }
