@@ -171,12 +171,16 @@ impl Desk {
         self.lock().book.set_open(seat, false);
     }
 
-    /// The worker in a seat goes on alone with the task that it is running.
-    pub(crate) fn recall(&self, seat: usize) {
+    /// The worker in a seat goes on alone with the task that it is running; true if it has run any.
+    pub(crate) fn recall(&self, seat: usize) -> bool {
         let mut state = self.lock();
+        let link = state.links.get(seat).and_then(Option::as_ref);
+        let last = link.map_or(0, |link| link.page.running()); // it may be answered by now
+        let running = state.book.is_first(seat, last);
         state.book.set_open(seat, false);
-        state.book.recall(seat);
+        state.book.recall(seat, running);
         state.dispatch();
+        running.is_some() || state.book.acked(seat) > 0
     }
 
     /// How many tasks the worker in a seat has and has not answered.
@@ -188,11 +192,15 @@ impl Desk {
         std::mem::take(&mut self.lock().notices)
     }
 
-    /// The worker in a seat is dead: takes in what it had answered, and puts the rest back. The task
+    /// Takes in what the worker in a seat has answered and said.
+    pub(crate) fn hear(&self, seat: usize) {
+        self.lock().take_in_of(seat);
+    }
+
+    /// The worker in a seat is dead and was heard to its end: what it had not answered goes back. The task
     /// that it was running is blamed for that `death`, if anybody is.
     pub(crate) fn bury(&self, seat: usize, death: Option<ExitStatus>) -> Buried {
         let mut state = self.lock();
-        state.take_in_of(seat);
         let Some(link) = state.links.get_mut(seat).and_then(Option::take) else {
             return Buried::default();
         };

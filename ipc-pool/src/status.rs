@@ -12,7 +12,7 @@ pub struct Status {
     pub(crate) wanted: usize,
     /// The process id of the template, from which workers are copied.
     pub template: u32,
-    /// Workers that ended so far and were replaced, or are to be.
+    /// Workers that ended or left so far and were replaced, or are to be.
     pub restarts: u64,
     /// Whether too many workers died for any to be replaced at the moment.
     pub is_circuit_open: bool,

@@ -64,13 +64,15 @@ impl Worker {
         self.leaving.set(true);
     }
 
-    /// Leaves the pool: another takes this worker's place at once, and this process goes on alone. It gets no more
+    /// Leaves the pool: another takes this worker's place, and this process goes on alone. It gets no more
     /// tasks, and is stopped by nobody: not with the pool, nor with the program. The answer to
-    /// the task that it is running still counts.
+    /// the task that it is running still counts. The other comes at once if this one has run a task, or has worked for
+    /// 100 ms where there are none; else later each time, as after an end in order.
     pub fn detach(&self) {
         sys::outlive_the_parent();
-        self.detached.set(true);
-        self.say(Kind::Detached, "");
+        if !self.detached.replace(true) {
+            self.say(Kind::Detached, "");
+        }
     }
 
     /// Stops the whole pool, as SIGTERM to it would.

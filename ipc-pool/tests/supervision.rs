@@ -226,45 +226,6 @@ fn a_worker_that_closes_its_descriptors_is_replaced() {
     assert_eq!(pool.submit_and_wait(b"").unwrap(), b"an answer");
 }
 
-fn a_detached_worker_finishes_alone() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("alone");
-    let pool = Pool::new(1).on_task({
-        let path = path.clone();
-        move |task| {
-            if task.payload() == b"detach" {
-                task.worker().detach();
-                assert!(!task.worker().is_stopping());
-                std::thread::sleep(Duration::from_millis(200));
-                fs::write(&path, "").unwrap();
-            }
-            std::process::id().to_string()
-        }
-    });
-    let pool = pool.start().unwrap();
-    let alone = pool.submit(b"detach").unwrap();
-    let others = pool.submit_many(["", ""]).unwrap();
-    for other in others {
-        assert!(!other.wait().unwrap().is_empty()); // by its successor, meanwhile
-    }
-    assert!(!path.exists());
-    let alone: i32 = String::from_utf8(alone.wait().unwrap())
-        .unwrap()
-        .parse()
-        .unwrap();
-    assert!(path.exists());
-    until(&pool, |status| status.workers.len() == 1); // it was reaped
-    fs::remove_file(&path).unwrap();
-    // One that is alone when the pool stops is left alone.
-    drop(pool.submit(b"detach").unwrap());
-    until(&pool, |status| status.workers.len() == 2);
-    pool.stop().unwrap();
-    assert!(!path.exists());
-    let left = nix::sys::wait::waitpid(None, None).unwrap().pid().unwrap();
-    assert_ne!(left.as_raw(), alone);
-    assert!(path.exists());
-}
-
 fn a_pool_stopped_at_once_does_not_wait_for_its_grace_period() {
     for _ in 0..20 {
         let start = Instant::now();
@@ -315,6 +276,6 @@ ipc_core::cases! {
     reloads_by_several_threads_all_come_to_their_end, a_reload_that_fails_keeps_the_old_workers,
     a_pool_is_scaled_both_ways, a_worker_may_stop_itself_or_the_pool,
     after_so_many_tasks_a_worker_is_replaced,
-    a_worker_that_closes_its_descriptors_is_replaced, a_detached_worker_finishes_alone,
+    a_worker_that_closes_its_descriptors_is_replaced,
     a_pool_stopped_at_once_does_not_wait_for_its_grace_period, an_open_circuit_keeps_the_queue,
 }

@@ -34,13 +34,13 @@ impl Book {
         killer.map(|slot| self.quarantine(slot))
     }
 
-    /// An instance goes on alone with the task that it is running, its first: the others go back.
-    pub(crate) fn recall(&mut self, at: usize) {
+    /// An instance goes on alone with the task that it is `running`, if that is its first: the others go back.
+    pub(crate) fn recall(&mut self, at: usize, running: Option<u64>) {
         let Some(Some(seat)) = self.seats.get_mut(at) else {
             return;
         };
-        let first = seat.leases.pop_front();
-        let others = std::mem::replace(&mut seat.leases, first.into_iter().collect());
+        let kept = usize::from(running.is_some());
+        let others = seat.leases.split_off(kept.min(seat.leases.len()));
         self.counts.leased -= others.len();
         self.counts.redelivered += others.len() as u64;
         self.put_back(others);

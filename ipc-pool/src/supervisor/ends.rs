@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use super::Supervisor;
-use super::instance::Phase;
+use super::instance::{Instance, Phase};
 use crate::events::Exit;
 use crate::restarts::End;
 
@@ -31,14 +31,14 @@ impl Supervisor {
         let instance = &self.instances[at];
         // One that we have killed may have been about to finish: no task is to blame.
         let death = (instance.phase != Phase::Killed).then_some(status);
-        let buried = self.desk.bury(instance.seat, death);
-        self.heed_notices(); // its last words among them
+        self.desk.hear(instance.seat);
+        self.heed_notices(); // while its seat is its own
         let instance = self.instances.swap_remove(at);
+        let buried = self.desk.bury(instance.seat, death);
         let reason = instance.last_words.clone();
         let worker = instance.worker;
         let well = instance.is_ready && buried.running.is_none() && status.success();
-        let proof = if well { PROVEN_WELL } else { PROVEN };
-        let proved = buried.acked > 0 || (!self.has_tasks && instance.born.elapsed() >= proof);
+        let proved = self.is_proved(&instance, buried.acked > 0, well);
         let told = self.hooks.worker_exit(&Exit {
             worker,
             pid: instance.child.pid(),
@@ -67,6 +67,12 @@ impl Supervisor {
             self.mourn(worker, End { proved, well });
         }
         drop(buried.link); // while its successor starts
+    }
+
+    /// Whether a life has done something: work, or what takes time where there are no tasks.
+    pub(super) fn is_proved(&self, instance: &Instance, worked: bool, well: bool) -> bool {
+        let least = if well { PROVEN_WELL } else { PROVEN };
+        worked || (!self.has_tasks && instance.born.elapsed() >= least)
     }
 
     /// Whether a worker is there, or about to be.

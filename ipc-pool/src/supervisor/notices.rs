@@ -3,6 +3,7 @@
 use super::Supervisor;
 use super::instance::Phase;
 use crate::handle::Handle;
+use crate::restarts::End;
 use crate::wire::Kind;
 
 impl Supervisor {
@@ -47,9 +48,10 @@ impl Supervisor {
         let instance = &mut self.instances[at];
         instance.phase = Phase::Detached;
         let worker = instance.worker;
-        self.desk.recall(instance.seat);
+        let has_worked = self.desk.recall(instance.seat);
+        let proved = self.is_proved(&self.instances[at], has_worked, true);
         if worker < self.wanted && !self.stopping && !self.is_served(worker) {
-            self.begin(worker);
+            self.mourn(worker, End { proved, well: true });
         }
     }
 }

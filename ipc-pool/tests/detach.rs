@@ -1,0 +1,119 @@
+//! Workers that leave the pool, and who takes their place.
+
+mod support;
+
+use std::fs;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ipc_pool::{Pool, Transport, Worker};
+use support::{are_ready, until};
+
+fn a_detached_worker_finishes_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("alone");
+    let pool = Pool::new(1).on_task({
+        let path = path.clone();
+        move |task| {
+            if task.payload() == b"detach" {
+                task.worker().detach();
+                assert!(!task.worker().is_stopping());
+                thread::sleep(Duration::from_millis(200));
+                fs::write(&path, "").unwrap();
+            }
+            std::process::id().to_string()
+        }
+    });
+    let pool = pool.start().unwrap();
+    let alone = pool.submit(b"detach").unwrap();
+    let others = pool.submit_many(["", ""]).unwrap();
+    for other in others {
+        assert!(!other.wait().unwrap().is_empty()); // by its successor, meanwhile
+    }
+    assert!(!path.exists());
+    let alone: i32 = String::from_utf8(alone.wait().unwrap())
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(path.exists());
+    until(&pool, |status| status.workers.len() == 1); // it was reaped
+    fs::remove_file(&path).unwrap();
+    // One that is alone when the pool stops is left alone.
+    drop(pool.submit(b"detach").unwrap());
+    until(&pool, |status| status.workers.len() == 2);
+    pool.stop().unwrap();
+    assert!(!path.exists());
+    let left = nix::sys::wait::waitpid(None, None).unwrap().pid().unwrap();
+    assert_ne!(left.as_raw(), alone);
+    assert!(path.exists());
+}
+
+fn what_was_behind_the_last_task_goes_to_others() {
+    for transport in [Transport::Shm, Transport::Unix] {
+        for _ in 0..10 {
+            let dir = tempfile::tempdir().unwrap();
+            let end = dir.path().join("end");
+            let may_end = end.clone();
+            let pool = Pool::new(1).transport(transport).on_worker_stop(move |_| {
+                while !may_end.exists() {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            });
+            let pool = pool.on_worker_exit(|_| {}).on_task(|task| {
+                if task.payload() == b"detach" {
+                    task.worker().detach();
+                }
+                std::process::id().to_string()
+            });
+            let pool = pool.start().unwrap();
+            until(&pool, are_ready(1));
+            let last = pool.submit(b"detach").unwrap();
+            let behind = pool.submit(b"").unwrap();
+            assert_ne!(behind.wait().unwrap(), last.wait().unwrap());
+            fs::write(&end, "").unwrap();
+            until(&pool, |status| status.workers.len() == 1); // it was reaped
+        }
+    }
+}
+
+/// How long it takes until five workers have ended that do nothing but leave.
+fn five_lives(pool: Pool, leave: impl Fn(&Worker) + Copy + Send + 'static) -> Duration {
+    let (ended, ends) = mpsc::channel();
+    let pool = pool.on_worker_exit(move |_| {
+        let _ = ended.send(()); // nobody counts any more
+    });
+    let start = Instant::now();
+    let pool = pool.on_worker_start(leave).start().unwrap();
+    for _ in 0..5 {
+        ends.recv().unwrap();
+    }
+    let took = start.elapsed();
+    assert!(!pool.status().is_circuit_open);
+    took
+}
+
+fn who_leaves_without_having_done_anything_is_replaced_ever_later() {
+    let least = Duration::from_millis(75 + 150 + 300); // the first is replaced at once
+    assert!(five_lives(Pool::new(1).on_work(|_| {}), Worker::detach) > least);
+    assert!(five_lives(Pool::new(1).on_task(|_| {}), Worker::detach) > least);
+}
+
+fn who_leaves_with_its_task_is_replaced_at_once_however_often() {
+    let pool = Pool::new(1).on_worker_exit(|_| {}).on_task(|task| {
+        task.worker().detach();
+        std::process::id().to_string()
+    });
+    let pool = pool.start().unwrap();
+    let tickets = pool.submit_many([""; 30]).unwrap();
+    let mut pids: Vec<_> = tickets.into_iter().map(|one| one.wait().unwrap()).collect();
+    pids.sort();
+    pids.dedup();
+    assert_eq!(pids.len(), 30);
+}
+
+ipc_core::cases! {
+    a_detached_worker_finishes_alone,     what_was_behind_the_last_task_goes_to_others,
+    who_leaves_without_having_done_anything_is_replaced_ever_later,
+    who_leaves_with_its_task_is_replaced_at_once_however_often,
+}
