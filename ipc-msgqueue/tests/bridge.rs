@@ -113,20 +113,29 @@ fn empty_messages_keep_their_place() {
 }
 
 fn only_what_is_selected_rings() {
-    let queue = Queue::create(Key::PRIVATE).unwrap();
-    let mut tx = queue.sender(A).unwrap();
-    let mut bridge = queue
-        .receiver(Selection::Exactly(B))
-        .unwrap()
-        .bridge()
-        .unwrap();
-    let mut select = Select::new();
-    tx.send(b"another's").unwrap();
-    assert!(select.wait(&mut [&mut bridge], SOON.into()).is_err());
-    tx.send_kind(b"ours", B, Wait::Never).unwrap();
-    select.wait(&mut [&mut bridge], LONG.into()).unwrap();
-    assert_eq!(bridge.try_recv().unwrap(), b"ours");
-    assert_eq!(bridge.selection(), Selection::Exactly(B));
+    for (selection, another, ours) in [
+        (Selection::Any, None, A),
+        (Selection::Exactly(B), Some(A), B),
+        (Selection::UpTo(A), Some(B), A),
+        (Selection::Except(A), Some(A), B),
+    ] {
+        let queue = Queue::create(Key::PRIVATE).unwrap();
+        let mut tx = queue.sender(ours).unwrap();
+        let mut bridge = queue.receiver(selection).unwrap().bridge().unwrap();
+        assert_eq!(bridge.selection(), selection);
+        for message in [b"another's", &b""[..]] {
+            if let Some(kind) = another {
+                tx.send_kind(message, kind, Wait::Never).unwrap();
+            }
+            assert!(!bridge.arm().unwrap(), "{selection:?}");
+        }
+        let others = queue.stat().unwrap().messages;
+        tx.send(b"ours").unwrap();
+        let mut select = Select::new();
+        select.wait(&mut [&mut bridge], LONG.into()).unwrap();
+        assert_eq!(bridge.try_recv().unwrap(), b"ours");
+        assert_eq!(queue.stat().unwrap().messages, others);
+    }
 }
 
 fn removal_is_told() {

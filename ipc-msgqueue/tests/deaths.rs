@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use ipc_msgqueue::{Error, Key, Kind, Queue, Receiver, Selection, Sender, pair};
+use ipc_msgqueue::{Error, Key, Kind, Queue, QueueOptions, Receiver, Selection, Sender, pair};
 use support::{exists, sleeps_in};
 
 const KIND: Kind = Kind::of::<1>();
@@ -48,7 +48,8 @@ fn the_peer_is_killed_while_both_wait() {
 }
 
 fn a_sender_is_killed_while_it_waits_for_room() {
-    let (ours, theirs) = pair().unwrap();
+    let options = QueueOptions::new().capacity(16_384); // for three of them
+    let (ours, theirs) = options.pair().unwrap();
     let (mut child, mut end) = ipc_process::fork((ours, theirs), |mut end| {
         for number in 0.. {
             end.send(&[number; 5000]).unwrap();

@@ -58,15 +58,18 @@ fn it_keeps_its_kind() {
     is_out_of_descriptors(rx.recv_selected(others, Wait::Never));
     is_out_of_descriptors(rx.recv_selected(Selection::Exactly(KIND), Wait::Never));
     descriptors(true);
-    let fifth = Selection::Exactly(Kind::of::<5>());
-    assert!(matches!(
-        rx.recv_selected(fifth, Wait::Never),
-        Err(Error::WouldBlock)
-    ));
+    for none in [
+        Selection::Exactly(Kind::of::<5>()),
+        Selection::UpTo(Kind::of::<2>()),
+    ] {
+        let found = rx.recv_selected(none, Wait::Never);
+        assert!(matches!(found, Err(Error::WouldBlock)));
+    }
     let other = Selection::Exactly(OTHER);
     assert_eq!(rx.recv_selected(other, Wait::Never).unwrap(), of(OTHER));
     assert_eq!(rx.kind(), Some(OTHER));
-    assert_eq!(rx.recv().unwrap(), of(KIND));
+    let low = Selection::UpTo(Kind::of::<5>());
+    assert_eq!(rx.recv_selected(low, Wait::Never).unwrap(), of(KIND));
     assert_eq!(rx.kind(), Some(KIND));
     assert!(rx.try_recv().is_err());
 }
