@@ -18,7 +18,7 @@ pub(crate) struct Handle {
     pub(crate) spill: Option<Spill>,
     /// The process that made the queue: there, the last handle removes it.
     maker: Option<u32>,
-    /// Somebody decided that the queue outlives its handles, or removed it.
+    /// Somebody decided that the queue outlives its handles, or it is known to be gone.
     released: AtomicBool,
 }
 
@@ -50,13 +50,11 @@ impl Handle {
         self.released.store(true, Ordering::Relaxed);
     }
 
-    /// Removes the queue, and the long messages that nobody can receive any more.
-    pub(crate) fn remove(&self) -> io::Result<()> {
-        let removed = sys::remove(self.id);
-        if let Some(spill) = &self.spill {
-            spill.sweep();
-        }
-        removed
+    /// Removes the queue.
+    pub(crate) fn remove(&self) -> Result<()> {
+        sys::remove(self.id).map_err(|error| self.error("msgctl", error))?;
+        self.gone();
+        Ok(())
     }
 
     pub(crate) fn stat(&self) -> Result<QueueStat> {
@@ -65,13 +63,27 @@ impl Handle {
     }
 
     /// The error of a call on this queue: the kernel says `EIDRM` to those who waited when it was
-    /// removed, and `EINVAL` to those who come later.
+    /// removed, and `EINVAL`, for one, to those who come later.
     pub(crate) fn error(&self, call: &'static str, error: io::Error) -> Error {
-        match error.raw_os_error() {
-            Some(libc::EIDRM | libc::EINVAL) => Error::Removed {
-                object: self.to_string().into(),
-            },
-            _ => Error::os(call, self.to_string(), error),
+        let removed = match error.raw_os_error() {
+            Some(libc::EIDRM) => true,
+            Some(libc::EINVAL) => !sys::exists(self.id),
+            _ => false,
+        };
+        if !removed {
+            return Error::os(call, self.to_string(), error);
+        }
+        self.gone();
+        Error::Removed {
+            object: self.to_string().into(),
+        }
+    }
+
+    /// The id may be another queue's soon, and nobody can receive the long messages any more.
+    fn gone(&self) {
+        self.release();
+        if let Some(spill) = &self.spill {
+            spill.sweep();
         }
     }
 }

@@ -127,11 +127,7 @@ impl Queue {
     /// [`Removed`](Error::Removed) if it is gone already; [`Os`](Error::Os), `PermissionDenied`,
     /// unless this user owns it or made it.
     pub fn remove(&self) -> Result<()> {
-        self.handle
-            .remove()
-            .map_err(|error| self.handle.error("msgctl", error))?;
-        self.handle.release();
-        Ok(())
+        self.handle.remove()
     }
 
     /// The kernel's number for the queue: what `ipcs -q` lists and `ipcrm -q` takes.

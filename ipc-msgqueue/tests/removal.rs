@@ -2,12 +2,14 @@
 
 mod support;
 
+use std::fs;
 use std::time::Duration;
 
+use ipc_core::conformance::skip;
 use ipc_msgqueue::{
     Error, Key, Kind, Queue, QueueOptions, Receiver, Result, Selection, Sender, Spin, Wait, channel,
 };
-use support::sleeps_in;
+use support::{exists, own_namespace, sleeps_in};
 
 /// Beyond any test.
 const LONG: Duration = Duration::from_secs(1000);
@@ -136,6 +138,51 @@ fn an_end_that_is_dropped_removes_nothing() {
     assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)));
 }
 
+/// Ids come again. Who knows that his queue is gone removes no other's, and neither does he who was told.
+fn an_id_that_came_again() {
+    own_namespace();
+    let key = Key::new(7);
+    let removals: [fn(&Queue); 2] = [
+        |queue| queue.remove().unwrap(),
+        |queue| {
+            Queue::open(queue.key()).unwrap().remove().unwrap();
+            let told = queue.sender(Kind::default());
+            assert!(matches!(told, Err(Error::Removed { .. })));
+        },
+    ];
+    for remove in removals {
+        let queue = Queue::create(key).unwrap();
+        let id = queue.id();
+        remove(&queue);
+        if let Err(error) = fs::write("/proc/sys/kernel/msg_next_id", id.to_string()) {
+            skip(&format!("no choice of an id: {error}")); // without CONFIG_CHECKPOINT_RESTORE
+        }
+        let other = Queue::create(Key::PRIVATE).unwrap();
+        assert_eq!(other.id(), id);
+        drop(queue);
+        assert!(exists(id));
+    }
+}
+
+/// An id begins with a place in the kernel's table, which the next queue takes.
+fn a_place_that_is_anothers_now() {
+    const PLACES: i32 = 32_768;
+    own_namespace();
+    let queue = Queue::create(Key::PRIVATE).unwrap();
+    let place = queue.id() % PLACES;
+    queue.remove().unwrap();
+    let _other = loop {
+        let other = Queue::create(Key::PRIVATE).unwrap();
+        if other.id() % PLACES == place {
+            break other;
+        }
+    };
+    assert!(matches!(
+        queue.sender(Kind::default()),
+        Err(Error::Removed { .. })
+    ));
+}
+
 ipc_core::cases! {
     while_a_receiver_sleeps,
     while_a_sender_sleeps,
@@ -144,4 +191,6 @@ ipc_core::cases! {
     what_comes_later_is_told_too,
     the_makers_last_end_removes_under_the_child,
     an_end_that_is_dropped_removes_nothing,
+    an_id_that_came_again,
+    a_place_that_is_anothers_now,
 }

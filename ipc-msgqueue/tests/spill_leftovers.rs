@@ -121,12 +121,27 @@ fn the_next_queue_sweeps() {
         1,
         "a queue that is there keeps its files"
     );
-    // SAFETY: IPC_RMID ignores its third argument.
-    let removed = unsafe { libc::msgctl(id, libc::IPC_RMID, std::ptr::null_mut()) };
-    assert_eq!(removed, 0);
+    ipcrm(id);
     assert!(!exists(id));
     drop(dir.options().channel().unwrap());
     assert_eq!(dir.files().len(), 0);
+}
+
+fn who_is_told_of_the_removal_sweeps() {
+    let dir = Dir::new();
+    let queue = dir.options().create(Key::PRIVATE).unwrap();
+    let mut tx = queue.sender(KIND).unwrap();
+    tx.send(&message(LONG)).unwrap();
+    ipcrm(queue.id());
+    assert_eq!(dir.files().len(), 1);
+    assert!(matches!(tx.send(b""), Err(Error::Removed { .. })));
+    assert_eq!(dir.files().len(), 0);
+}
+
+fn ipcrm(id: i32) {
+    // SAFETY: IPC_RMID ignores its third argument.
+    let removed = unsafe { libc::msgctl(id, libc::IPC_RMID, std::ptr::null_mut()) };
+    assert_eq!(removed, 0);
 }
 
 ipc_core::cases! {
@@ -134,4 +149,5 @@ ipc_core::cases! {
     a_full_disk_sends_nothing,
     the_last_handle_removes_the_files,
     the_next_queue_sweeps,
+    who_is_told_of_the_removal_sweeps,
 }
