@@ -104,9 +104,11 @@ impl Desk {
     pub(crate) fn seat(&self, worker: usize, mut link: Link) -> Result<usize> {
         let mut state = self.lock();
         let seat = state.book.join(worker);
-        self.ears
-            .add(&link.rx, EpollEvent::new(EpollFlags::EPOLLIN, seat as u64))
-            .map_err(|e| ipc_core::Error::os("epoll_ctl", "a worker's channel", e))?;
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, seat as u64);
+        if let Err(errno) = self.ears.add(&link.rx, event) {
+            state.book.leave(seat, None, None);
+            return Err(ipc_core::Error::os("epoll_ctl", "a worker's channel", errno).into());
+        }
         let is_early = link.rx.arm().unwrap_or(true);
         if state.links.len() <= seat {
             state.links.resize_with(seat + 1, || None);

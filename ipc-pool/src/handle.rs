@@ -135,7 +135,8 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Start`](Error::Start) if a new worker could not start: the old ones go on.
+    /// [`Start`](Error::Start) if a new worker could not start: the old ones go on. [`Stopped`](Error::Stopped) if the pool
+    /// is stopped before.
     pub fn reload(&self) -> Result<()> {
         let control = &self.owner.control;
         control.desk.may_wait()?;

@@ -158,6 +158,27 @@ fn a_reload_that_fails_keeps_the_old_workers() {
     pool.reload().unwrap();
 }
 
+fn a_reload_that_a_stop_ends_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("slow");
+    let is_slow = path.clone();
+    let pool = Pool::new(1).grace(Duration::from_millis(50));
+    let pool = pool.on_worker_exit(|_| {}).on_task(|_| ());
+    let pool = pool.on_worker_start(move |_| {
+        while is_slow.exists() {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    });
+    let pool = pool.start().unwrap();
+    fs::write(&path, "").unwrap();
+    std::thread::scope(|scope| {
+        let reload = scope.spawn(|| pool.reload());
+        until(&pool, |status| status.workers.len() == 2);
+        pool.stop().unwrap();
+        assert!(matches!(reload.join().unwrap(), Err(Error::Stopped)));
+    });
+}
+
 fn a_pool_is_scaled_both_ways() {
     let pool = echo(1);
     pool.scale(5).unwrap();
@@ -274,7 +295,7 @@ ipc_core::cases! {
     what_does_not_stop_gets_sigterm_before_sigkill,
     what_was_given_is_finished_and_the_rest_returned, a_reload_replaces_all_and_loses_nothing,
     reloads_by_several_threads_all_come_to_their_end, a_reload_that_fails_keeps_the_old_workers,
-    a_pool_is_scaled_both_ways, a_worker_may_stop_itself_or_the_pool,
+    a_reload_that_a_stop_ends_says_so, a_pool_is_scaled_both_ways, a_worker_may_stop_itself_or_the_pool,
     after_so_many_tasks_a_worker_is_replaced,
     a_worker_that_closes_its_descriptors_is_replaced,
     a_pool_stopped_at_once_does_not_wait_for_its_grace_period, an_open_circuit_keeps_the_queue,

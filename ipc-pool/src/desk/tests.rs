@@ -1,4 +1,4 @@
-//! The waking of who waits, step by step.
+//! The desk step by step: the waking of who waits, and a seat that cannot be had.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -6,10 +6,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ipc_core::{Interest, Wait, poll};
+use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::eventfd::EventFd;
 
 use super::{Book, Desk, Leader};
 use crate::book::Limits;
+use crate::{Transport, link};
 
 /// Beyond any test.
 const LONG: Duration = Duration::from_secs(30);
@@ -70,4 +72,15 @@ fn the_bell_is_left_to_who_sleeps() {
     desk.lock().leader = Leader::Awake;
     desk.woken().unwrap();
     assert!(!rings());
+}
+
+#[test]
+fn a_channel_that_cannot_be_heard_leaves_no_seat() {
+    let desk = desk();
+    let link = || link::link(Transport::Shm, 100).unwrap().0;
+    let refused = link();
+    let event = EpollEvent::new(EpollFlags::EPOLLIN, 0);
+    desk.ears.add(&refused.rx, event).unwrap(); // it can be there once
+    desk.seat(0, refused).unwrap_err();
+    assert_eq!(desk.seat(0, link()).unwrap(), 0);
 }

@@ -55,7 +55,7 @@ impl Supervisor {
         let told = self.hooks.shutdown();
         self.heed(told);
         self.desk.close();
-        self.end_reload(Some("the pool is stopped".into()));
+        self.reload = None; // who waits for it is told at the end
         let deadline = Instant::now().checked_add(self.grace);
         for instance in &mut self.instances {
             self.desk.shut(instance.seat);
