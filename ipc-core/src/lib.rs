@@ -60,7 +60,7 @@ mod typed;
 mod wait;
 
 #[cfg(feature = "tokio")]
-pub use asynchronous::Async;
+pub use asynchronous::{Accept, Async};
 pub use channel::{Channel, Receiver, Sender};
 pub use duplex::Duplex;
 pub use error::{Error, Result};

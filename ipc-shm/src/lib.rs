@@ -25,7 +25,7 @@ mod sys;
 mod wake;
 
 #[cfg(feature = "tokio")]
-pub use ipc_core::Async;
+pub use ipc_core::{Accept, Async};
 pub use ipc_core::{
     Channel, Duplex, Error, Inherit, Interest, Ready, Receiver, Result, Select, Sender, Spin, Wait,
 };

@@ -13,8 +13,10 @@ use crate::segment::Trust;
 use crate::sys::socket::{self, Received};
 use crate::{Address, Error, Interest, Ready, Result, ShmDuplex, ShmOptions, Wait};
 
-/// So many requests that are none are thrown away before a call looks whether its time is over.
-const RUBBISH: u32 = 64;
+/// So many requests that are none are thrown away before a call looks whether its time is over. It is more
+/// than a queue mostly holds (`net.unix.max_dgram_qlen`: 10, or 512 by systemd): then some came during the
+/// call, and who waits for a change is told of them.
+const RUBBISH: u32 = 1000;
 
 /// The end that waits for others to connect.
 ///
@@ -70,7 +72,8 @@ impl ShmListener {
         self.accept_wait(Wait::Forever)
     }
 
-    /// Accepts a client that is there, else returns [`WouldBlock`](Error::WouldBlock).
+    /// Accepts a client that is there, else returns [`WouldBlock`](Error::WouldBlock). With the
+    /// feature `tokio` and no thread: `Async::new(listener)?.accept().await?`.
     ///
     /// # Errors
     ///
@@ -204,6 +207,15 @@ impl Ready for ShmListener {
 
     fn arm(&mut self) -> Result<bool> {
         Ok(false)
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl crate::Accept for ShmListener {
+    type End = ShmDuplex;
+
+    fn try_accept(&self) -> Result<ShmDuplex> {
+        ShmListener::try_accept(self)
     }
 }
 

@@ -1,9 +1,13 @@
 //! Rings beside sockets in one event loop, without a thread.
 
 use std::fs;
+use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::pin::pin;
 use std::process;
+use std::task::{Context, Poll};
+use std::thread;
 use std::time::Duration;
 
 use ipc_core::Async;
@@ -139,7 +143,32 @@ fn a_death_is_noticed() {
     }
 }
 
+/// Whoever comes while nobody accepts waits, and one that is given up has accepted nobody.
+fn clients_are_accepted_without_a_thread() {
+    let name = format!("ipc-shm-async-{}", process::id());
+    let address = Address::Abstract(name.into_bytes());
+    for options in tiers() {
+        let listener = options.listen(&address).unwrap();
+        let (connecting, address) = (options.clone(), address.clone());
+        runtime().block_on(async {
+            let mut listener = Async::new(listener).unwrap();
+            let mut once = |cx: &mut Context<'_>| pin!(listener.accept()).poll(cx).is_pending();
+            assert!(poll_fn(|cx| Poll::Ready(once(cx))).await, "nobody is there");
+            let client = thread::spawn(move || {
+                let mut shm = connecting.connect(&address).unwrap();
+                shm.send(b"hello").unwrap();
+                assert_eq!(shm.recv().unwrap(), b"hello");
+            });
+            let mut shm = Async::new(listener.accept().await.unwrap()).unwrap();
+            let hello = shm.recv().await.unwrap().to_vec();
+            shm.send(&hello).await.unwrap();
+            client.join().unwrap();
+        });
+    }
+}
+
 ipc_core::cases! {
+    clients_are_accepted_without_a_thread,
     a_ring_stands_beside_a_socket,
     a_ring_by_name_stands_beside_a_socket,
     halves_are_tasks,

@@ -20,7 +20,7 @@ mod sys;
 mod takeover;
 
 #[cfg(feature = "tokio")]
-pub use ipc_core::Async;
+pub use ipc_core::{Accept, Async};
 pub use ipc_core::{
     Channel, Duplex, Error, Inherit, Interest, Ready, Receiver, Result, Select, Sender, Spin, Wait,
 };

@@ -86,8 +86,7 @@ impl Listener {
     }
 
     /// Accepts a connection that is there, else returns [`WouldBlock`](Error::WouldBlock). With the
-    /// feature `tokio` and no thread: `Async::new(listener)?`, then
-    /// `listener.async_io(Interest::Read, |listener| listener.try_accept()).await?`.
+    /// feature `tokio` and no thread: `Async::new(listener)?.accept().await?`.
     ///
     /// # Errors
     ///
@@ -184,6 +183,15 @@ impl Ready for Listener {
 
     fn arm(&mut self) -> Result<bool> {
         Ok(false)
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl crate::Accept for Listener {
+    type End = SocketDuplex;
+
+    fn try_accept(&self) -> Result<SocketDuplex> {
+        Listener::try_accept(self)
     }
 }
 

@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use ipc_core::conformance::cancel::a_receive_dropped_after_every_byte;
 use ipc_socket::{
-    Address, Async, Error, Interest, Kind, Listener, Receiver, Result, Sender, SocketDuplex,
-    SocketOptions, SocketReceiver, Wait,
+    Address, Async, Error, Kind, Receiver, Sender, SocketOptions, SocketReceiver, Wait,
 };
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, send, sendmsg};
@@ -34,11 +33,6 @@ fn run(test: impl Future<Output = ()>) {
     runtime.block_on(test);
 }
 
-async fn accept(listener: &mut Async<Listener>) -> Result<SocketDuplex> {
-    let accept = |listener: &mut Listener| listener.try_accept();
-    listener.async_io(Interest::Read, accept).await
-}
-
 fn connections_are_accepted_as_they_come() {
     run(async {
         for kind in [Kind::Unix, Kind::Seqpacket] {
@@ -55,7 +49,7 @@ fn connections_are_accepted_as_they_come() {
                 }
             });
             for client in 0..100u8 {
-                let mut end = Async::new(accept(&mut listener).await.unwrap()).unwrap();
+                let mut end = Async::new(listener.accept().await.unwrap()).unwrap();
                 assert_eq!(end.recv().await.unwrap(), [client]);
             }
             clients.await.unwrap();
@@ -68,13 +62,13 @@ fn a_cancelled_accept_loses_no_connection() {
     run(async {
         let mut listener = Async::new(ipc_socket::listen(name()).unwrap()).unwrap();
         for _ in 0..3 {
-            timeout(SOON, accept(&mut listener)).await.unwrap_err();
+            timeout(SOON, listener.accept()).await.unwrap_err();
         }
         let mut ours = ipc_socket::connect(name()).unwrap();
         // Ready, but dropped before it was polled.
-        drop(accept(&mut listener));
-        let theirs = accept(&mut listener).await.unwrap();
-        timeout(SOON, accept(&mut listener)).await.unwrap_err();
+        drop(listener.accept());
+        let theirs = listener.accept().await.unwrap();
+        timeout(SOON, listener.accept()).await.unwrap_err();
         drop(theirs);
         assert!(matches!(ours.recv(), Err(Error::Disconnected)));
     });
@@ -87,15 +81,15 @@ fn refusals_do_not_hide_a_connection() {
         let mut listener = Async::new(options.listen(name()).unwrap()).unwrap();
         let connect = || options.try_connect(name()).unwrap();
         let _first = connect();
-        let first = accept(&mut listener).await.unwrap();
+        let first = listener.accept().await.unwrap();
         let mut refused: Vec<_> = (0..300).map(|_| connect()).collect();
-        timeout(SOON, accept(&mut listener)).await.unwrap_err();
+        timeout(SOON, listener.accept()).await.unwrap_err();
         for end in &mut refused {
             assert!(matches!(end.try_recv(), Err(Error::Disconnected)));
         }
         drop(first);
         let _second = connect();
-        accept(&mut listener).await.unwrap();
+        listener.accept().await.unwrap();
     });
 }
 

@@ -1,6 +1,9 @@
 //! Halves driven by tokio: [`Async`].
 
+mod accept;
 mod watch;
+
+pub use accept::Accept;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
