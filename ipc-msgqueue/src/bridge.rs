@@ -159,7 +159,7 @@ impl Ready for QueueBridge<QueueReceiver> {
 
     fn arm(&mut self) -> Result<bool> {
         // What is owed is in no queue any more.
-        Ok(self.half.owes(self.half.selection).is_some() || self.watcher.arm(0))
+        Ok(self.half.owes() || self.watcher.arm(0))
     }
 }
 

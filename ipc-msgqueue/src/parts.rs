@@ -72,9 +72,12 @@ impl Inherit for QueueReceiver {
             _ => return Err(foreign()),
         };
         let owed = read_owed(state.bytes()?)?;
+        if !owed.is_empty() && queue.spill.is_none() {
+            return Err(foreign());
+        }
         let options = read_options(state)?;
         let mut receiver = QueueReceiver::new(queue, selection, &options)?;
-        receiver.owed = owed;
+        receiver.owe(owed);
         Ok(receiver)
     }
 }

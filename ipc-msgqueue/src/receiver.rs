@@ -1,8 +1,7 @@
 //! The half that receives.
 
-use std::fmt;
-use std::io;
 use std::sync::Arc;
+use std::{fmt, io, mem};
 
 use ipc_core::frame::DEFAULT_MAX_LEN;
 use ipc_core::spin::{Look, Poller};
@@ -16,6 +15,9 @@ use crate::{Error, Kind, QueueOptions, Receiver, Result, Selection, Spin, Wait, 
 
 /// A receiver of the messages selected.
 pub struct QueueReceiver {
+    /// The queue's id. While a message is owed it is none, and the kernel's refusal leads there: a branch
+    /// before each call cost one or two hundredths of it.
+    id: c_int,
     pub(crate) queue: Arc<Handle>,
     pub(crate) selection: Selection,
     /// The kind and the message in a row, as the kernel has them.
@@ -29,6 +31,9 @@ pub struct QueueReceiver {
     pub(crate) owed: Vec<(i64, Token)>,
     poller: Poller,
 }
+
+/// What no queue has.
+const NO_ID: c_int = -1;
 
 /// Where the current message is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,6 +53,7 @@ impl QueueReceiver {
     ) -> Result<Self> {
         queue.stat()?;
         Ok(QueueReceiver {
+            id: queue.id,
             queue,
             selection,
             buffer: vec![0; sys::MTYPE + limits()?.msgmax],
@@ -121,15 +127,23 @@ impl QueueReceiver {
 
     /// Makes an empty message that somebody else took the current one.
     pub(crate) fn received_empty(&mut self, mtype: i64) {
-        self.mark(mtype);
+        self.buffer[..sys::MTYPE].copy_from_slice(&mtype.to_ne_bytes());
         self.current = Current::Plain(0);
     }
 
-    /// The place of the first message that is owed to this selection.
-    #[inline]
-    pub(crate) fn owes(&self, selection: Selection) -> Option<usize> {
-        let mut owed = self.owed.iter();
-        owed.position(|(mtype, _)| selection.takes(*mtype))
+    /// Owes these messages.
+    pub(crate) fn owe(&mut self, owed: Vec<(i64, Token)>) {
+        self.id = if owed.is_empty() {
+            self.queue.id
+        } else {
+            NO_ID
+        };
+        self.owed = owed;
+    }
+
+    /// Whether a message that this selects was taken from the queue and not yet read.
+    pub(crate) fn owes(&self) -> bool {
+        first_owed(&self.owed, self.selection).is_some()
     }
 
     pub(crate) fn spin(&self) -> Spin {
@@ -139,15 +153,12 @@ impl QueueReceiver {
     #[inline]
     fn take(&mut self, selection: Selection, wait: Wait) -> Result<()> {
         self.current = Current::None;
-        if let Some(at) = self.owes(selection) {
-            return self.settle(at);
-        }
         if wait != Wait::Never {
             self.poller.yield_first();
         }
-        let (queue, buffer) = (&*self.queue, &mut self.buffer);
+        let (id, queue, owed, buffer) = (self.id, &*self.queue, &*self.owed, &mut self.buffer);
         let len = until_done(&mut self.poller, wait, |flags| {
-            receive(queue, buffer, selection, flags)
+            receive(id, queue, owed, buffer, selection, flags)
         })?;
         self.accept(len, true)
     }
@@ -158,8 +169,7 @@ impl QueueReceiver {
         if len == Token::LEN && self.queue.spill.is_some() {
             if let Some(token) = Token::parse(&self.buffer[sys::MTYPE..][..len]) {
                 return if remove {
-                    self.owed.push((self.mtype(), token));
-                    self.settle(self.owed.len() - 1)
+                    self.settle(token)
                 } else {
                     self.fetch(token, false)
                 };
@@ -169,15 +179,18 @@ impl QueueReceiver {
         Ok(())
     }
 
-    /// Reads a message that is owed; it stays so if that took more descriptors or memory than there are.
+    /// Reads a message that was taken; it is owed if that took more descriptors or memory than there are.
     #[cold]
-    fn settle(&mut self, at: usize) -> Result<()> {
-        let (mtype, token) = self.owed[at];
-        self.mark(mtype);
+    fn settle(&mut self, token: Token) -> Result<()> {
         let fetched = self.fetch(token, true);
-        if !fetched.as_ref().is_err_and(is_shortage) {
-            self.owed.remove(at);
+        let short = fetched.as_ref().is_err_and(is_shortage);
+        let mut owed = mem::take(&mut self.owed);
+        match owed.iter().position(|(_, owed)| *owed == token) {
+            None if short => owed.push((self.mtype(), token)),
+            Some(at) if !short => drop(owed.remove(at)),
+            _ => {}
         }
+        self.owe(owed);
         fetched
     }
 
@@ -194,10 +207,6 @@ impl QueueReceiver {
     fn mtype(&self) -> i64 {
         let mtype = self.buffer.first_chunk().expect("room for an mtype");
         i64::from_ne_bytes(*mtype)
-    }
-
-    fn mark(&mut self, mtype: i64) {
-        self.buffer[..sys::MTYPE].copy_from_slice(&mtype.to_ne_bytes());
     }
 }
 
@@ -228,23 +237,51 @@ impl fmt::Debug for QueueReceiver {
 
 #[inline]
 fn receive(
+    id: c_int,
     queue: &Handle,
+    owed: &[(i64, Token)],
     buffer: &mut Vec<u8>,
     selection: Selection,
     flags: c_int,
 ) -> Result<Option<usize>> {
     let (msgtyp, except) = selection.msgtyp();
     loop {
-        match sys::msgrcv(queue.id, buffer, msgtyp, flags | except) {
+        match sys::msgrcv(id, buffer, msgtyp, flags | except) {
             Ok(len) => return Ok(Some(len)),
             Err(error) => match error.raw_os_error() {
                 Some(libc::ENOMSG | libc::EINTR) => return Ok(None),
                 // msgmax was raised. The message is still there; MSG_NOERROR would cut it silently.
                 Some(libc::E2BIG) => buffer.resize(buffer.len() * 2, 0),
+                _ if id == NO_ID => return receive_owed(queue, owed, buffer, selection, flags),
                 _ => return Err(queue.error("msgrcv", error)),
             },
         }
     }
+}
+
+/// As [`receive`] where something is owed: that first, as it came from the queue.
+#[cold]
+#[inline(never)]
+fn receive_owed(
+    queue: &Handle,
+    owed: &[(i64, Token)],
+    buffer: &mut Vec<u8>,
+    selection: Selection,
+    flags: c_int,
+) -> Result<Option<usize>> {
+    let Some((mtype, token)) = first_owed(owed, selection) else {
+        return receive(queue.id, queue, &[], buffer, selection, flags);
+    };
+    buffer.resize(buffer.len().max(sys::MTYPE + Token::LEN), 0); // msgmax may be less now
+    let (kind, message) = buffer.split_at_mut(sys::MTYPE);
+    kind.copy_from_slice(&mtype.to_ne_bytes());
+    message[..Token::LEN].copy_from_slice(&token.to_bytes());
+    Ok(Some(Token::LEN))
+}
+
+fn first_owed(owed: &[(i64, Token)], selection: Selection) -> Option<(i64, Token)> {
+    let mut owed = owed.iter().copied();
+    owed.find(|(mtype, _)| selection.takes(*mtype))
 }
 
 /// Whether the file is still there, to be read when others have given back what was lacking.

@@ -96,11 +96,17 @@ fn it_crosses_with_the_end() {
     is_out_of_descriptors(rx.try_recv());
     descriptors(true);
     let (fds, state) = rx.into_parts().unwrap();
-    let mut strange = state.clone();
+    // No token; and one of a queue without a directory.
     let token = state.windows(5).rposition(|bytes| bytes == b"spill");
-    strange[token.unwrap()] ^= 1;
-    let error = QueueReceiver::from_parts(Vec::new(), &strange).unwrap_err();
-    assert!(matches!(error, Error::Malformed { .. }), "{error}");
+    let token = token.unwrap();
+    let mut no_token = state.clone();
+    no_token[token] ^= 1;
+    let selection = &state[token - 2 - 8 - 24..];
+    let no_directory = [&state[..16], &[0; 8], selection].concat();
+    for strange in [no_token, no_directory] {
+        let error = QueueReceiver::from_parts(Vec::new(), &strange).unwrap_err();
+        assert!(matches!(error, Error::Malformed { .. }), "{error}");
+    }
     let mut rx = QueueReceiver::from_parts(fds, &state).unwrap();
     assert_eq!(rx.try_recv().unwrap(), message(LONG));
     assert_eq!(rx.kind(), Some(KIND));
