@@ -11,6 +11,9 @@ pub const LARGEST_MAX_LEN: usize = u32::MAX as usize;
 
 /// Bytes that are read at once, and the buffer's first size.
 const WINDOW: usize = 64 << 10;
+/// The most bytes of a large frame that are moved at once: one call for all of them would go on for as long
+/// as the peer does, whatever the deadline.
+pub(crate) const PIECE: usize = 256 << 10;
 
 /// The header of a frame whose body has `len` bytes.
 ///
@@ -93,12 +96,7 @@ impl Decoder {
             self.unread = 0..self.unread.len();
         }
         if self.unread.end == self.bytes.len() {
-            let len = self.bytes.len();
-            let doubled = (len * 2).max(WINDOW);
-            let wanted = doubled.min(frame.max(self.last).max(WINDOW));
-            // No more is wanted where it is full of whole frames: those that nobody took yet.
-            let grown = if wanted > len { wanted } else { len + WINDOW };
-            self.bytes.resize(grown, 0);
+            self.grow(frame);
         }
         // Past the end of a large frame nothing is read ahead: it would have to be moved.
         let window = if frame > WINDOW {
@@ -113,7 +111,22 @@ impl Decoder {
             untaken + WINDOW
         };
         let end = (self.unread.start + window).min(self.bytes.len());
-        &mut self.bytes[self.unread.end..end]
+        &mut self.bytes[self.unread.end..end.min(self.unread.end + PIECE)]
+    }
+
+    /// Makes room, for a frame of so many bytes. Memory is asked for in doublings, and used bit by bit:
+    /// the kernel's zeroing of half of 256 MiB takes longer than a deadline may.
+    fn grow(&mut self, frame: usize) {
+        let len = self.bytes.len();
+        if len == self.bytes.capacity() {
+            let doubled = (len * 2).max(WINDOW);
+            let wanted = doubled.min(frame.max(self.last).max(WINDOW));
+            // No more is wanted where it is full of whole frames: those that nobody took yet.
+            let grown = if wanted > len { wanted } else { len + WINDOW };
+            self.bytes.reserve_exact(grown - len);
+        }
+        let grown = self.bytes.capacity().min(len + PIECE);
+        self.bytes.resize(grown, 0);
     }
 
     /// Takes in `bytes` that were read elsewhere.

@@ -19,7 +19,9 @@
 //!    message is accepted: the call goes on until its deadline and returns `Ok`, and what is left
 //!    is a *tail*, sent by the next send, by [`Sender::flush`] and by a receive on the same
 //!    endpoint. The two halves of one endpoint help each other: two ends that each send a large
-//!    message and then receive do not hang. Receiving is symmetric: a part of a message is kept.
+//!    message and then receive do not hang. Receiving is symmetric: a part of a message is kept. A
+//!    deadline ends a receive, a batch and the sending of a tail even while bytes flow; one message that
+//!    the kernel takes without a pause is sent to its end, which is quicker than keeping the rest.
 //! 4. **A peer's death is an error.** [`Error::Disconnected`], never SIGPIPE and never a hang,
 //!    after everything that was sent has been received. An end in mid-message is
 //!    [`Error::Malformed`], and the receiver says so from then on.

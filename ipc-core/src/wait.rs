@@ -18,7 +18,8 @@ use crate::Error;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// Do what can be done now; otherwise [`Error::WouldBlock`].
+    /// Do what can be done now; otherwise [`Error::WouldBlock`]. It never sleeps, but a large message
+    /// takes its time, for as long as the peer keeps its bytes coming or takes them.
     Never,
     /// Wait until this instant; then [`Error::TimedOut`].
     Until(Instant),

@@ -63,6 +63,27 @@ fn a_header_that_claims_4_gib_takes_64_kib() {
     assert_eq!(take_largest_allocation(), WINDOW);
 }
 
+/// However large a frame is: one read of it must not outlast a deadline, nor the zeroing of its buffer.
+fn a_large_frame_is_read_piece_by_piece() {
+    let frame = frame(&[7; 10_000].repeat(1000));
+    let mut decoder = Decoder::new(LARGEST_MAX_LEN);
+    for _ in 0..2 {
+        let mut rest = &frame[..];
+        while !rest.is_empty() {
+            let space = decoder.space();
+            assert!(space.len() <= PIECE, "{} bytes at once", space.len());
+            let len = space.len().min(rest.len());
+            space[..len].copy_from_slice(&rest[..len]);
+            decoder.filled(len);
+            rest = &rest[len..];
+        }
+        assert_eq!(decoder.next(), Ok(true));
+        assert_eq!(decoder.message(), &frame[HEADER_LEN..]);
+    }
+}
+
+/// The most bytes that are read at once.
+const PIECE: usize = 256 << 10;
 /// Bytes that the decoder has room for before any has arrived.
 const WINDOW: usize = 64 << 10;
 
@@ -166,4 +187,5 @@ ipc_core::cases! {
     whatever_comes_is_decoded_as_by_the_model,
     the_buffer_grows_as_data_arrives,
     a_header_that_claims_4_gib_takes_64_kib,
+    a_large_frame_is_read_piece_by_piece,
 }

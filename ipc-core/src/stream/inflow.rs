@@ -4,8 +4,10 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use super::lag::Lag;
+use super::pace::Pace;
 use super::shared::{Drive, Input};
 use super::stall::Stall;
 use super::{Mode, Source};
@@ -19,6 +21,14 @@ pub(super) enum End {
     /// So many bytes into a frame.
     Truncated(usize),
     Malformed(Box<str>),
+}
+
+/// What a read has led to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    Frame,
+    Part,
+    Nothing,
 }
 
 /// The way in, and the way out of the same endpoint.
@@ -77,30 +87,42 @@ impl<R: Source> Inflow<R> {
         self.ended()
     }
 
-    /// Reads until a frame is whole, or there is nothing to read: `None`.
-    pub(super) fn fill(&mut self, mode: Mode) -> Result<Option<()>> {
-        loop {
-            let from_kernel = !self.input.has_taken();
-            let space = self.decoder.space();
-            let room = space.len();
-            match self.input.read(space, mode) {
-                Ok(0) => return Err(self.end_of_stream()),
-                Ok(len) => {
-                    self.decoder.filled(len);
-                    self.drained = from_kernel && len < room && self.input.io.short_read_drains();
-                    self.lag.read(len);
-                    if self.next()? {
-                        self.stall.received();
-                        return Ok(Some(()));
-                    }
+    /// Reads once.
+    pub(super) fn read(&mut self, mode: Mode) -> Result<Read> {
+        let from_kernel = !self.input.has_taken();
+        let space = self.decoder.space();
+        let room = space.len();
+        match self.input.read(space, mode) {
+            Ok(0) => Err(self.end_of_stream()),
+            Ok(len) => {
+                self.decoder.filled(len);
+                self.drained = from_kernel && len < room && self.input.io.short_read_drains();
+                self.lag.read(len);
+                if self.next()? {
+                    self.stall.received();
+                    return Ok(Read::Frame);
                 }
-                Err(error) => match error.kind() {
-                    io::ErrorKind::Interrupted => {}
-                    io::ErrorKind::WouldBlock => return self.check_stall().map(|()| None),
-                    io::ErrorKind::ConnectionReset => return Err(self.end_of_stream()),
-                    io::ErrorKind::InvalidData => return Err(self.poison(error.to_string())),
-                    _ => return Err(Error::os("read", self.input.io.object(), error)),
-                },
+                Ok(Read::Part)
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => Ok(Read::Part),
+                io::ErrorKind::WouldBlock => self.check_stall().map(|()| Read::Nothing),
+                io::ErrorKind::ConnectionReset => Err(self.end_of_stream()),
+                io::ErrorKind::InvalidData => Err(self.poison(error.to_string())),
+                _ => Err(Error::os("read", self.input.io.object(), error)),
+            },
+        }
+    }
+
+    /// Reads until a frame is whole, or there is nothing to read: `None`.
+    pub(super) fn fill(&mut self, mode: Mode, wait: Wait) -> Result<Option<()>> {
+        let mut pace = Pace::default();
+        loop {
+            match self.read(mode)? {
+                Read::Frame => return Ok(Some(())),
+                Read::Part if self.input.has_taken() => {} // it is here already
+                Read::Part => pace.go_on(wait)?,
+                Read::Nothing => return Ok(None),
             }
         }
     }
@@ -108,7 +130,7 @@ impl<R: Source> Inflow<R> {
     /// Reads until a frame is whole.
     #[inline]
     pub(super) fn block(&mut self) -> Result<()> {
-        while self.fill(Mode::Block)?.is_none() {
+        while self.fill(Mode::Block, Wait::Forever)?.is_none() {
             self.sleep(Wait::Forever)?; // somebody else made it non-blocking
         }
         Ok(())
@@ -122,8 +144,10 @@ impl<R: Source> Inflow<R> {
         let output = self.output.as_ref().filter(|_| self.is_pending());
         let output = output.and_then(Weak::upgrade);
         if let Some(output) = &output {
-            // Its failure is told by the next send; what can still be received comes first.
-            if let Ok(false) = output.drive() {
+            // Its failure is told by the next send; what can still be received comes first. After a few
+            // writes poll tells whether there is room for more.
+            let few = Wait::Until(Instant::now());
+            if let Ok(false) | Err(Error::TimedOut) = output.drive(few) {
                 fds[1] = sys::pollfd(output.as_fd(), Interest::Write);
                 count = 2;
             }

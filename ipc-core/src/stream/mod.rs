@@ -22,6 +22,7 @@ mod gather;
 mod inflow;
 mod lag;
 mod outflow;
+mod pace;
 mod pipe;
 mod receiver;
 mod records;

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Weak};
 
 use super::Sink;
-use super::shared::{Drive, Output, TakeIn, is_end};
+use super::shared::{Drive, Output, TakeIn};
 use crate::spin::Poller;
 use crate::{Error, Interest, Result, Wait, sys};
 
@@ -42,9 +42,8 @@ impl<W: Sink> Outflow<W> {
     }
 
     /// Sends what the kernel takes of the tail; `None` while some is left.
-    pub(super) fn drive(&self) -> Result<Option<()>> {
-        let done = self.output.drive().map_err(|error| self.error(error))?;
-        Ok(done.then_some(()))
+    pub(super) fn drive(&self, wait: Wait) -> Result<Option<()>> {
+        Ok(self.output.drive(wait)?.then_some(()))
     }
 
     /// Sleeps until there may be room; what arrives meanwhile is taken in.
@@ -61,14 +60,6 @@ impl<W: Sink> Outflow<W> {
             input.take_in();
         }
         Ok(())
-    }
-
-    fn error(&self, error: io::Error) -> Error {
-        if is_end(&error) {
-            Error::Disconnected
-        } else {
-            Error::os("write", self.output.io.object(), error)
-        }
     }
 }
 
@@ -101,7 +92,8 @@ impl<W: Sink> Writing<'_, W> {
         }
     }
 
-    /// Writes until all is written, or the kernel takes no more: `None`.
+    /// Writes until all is written, or the kernel takes no more: `None`. The deadline does not matter
+    /// before that: where there is always room, sending the rest is quicker than keeping a copy of it.
     fn advance(&mut self) -> Result<Option<()>> {
         while self.sent < self.head.len() + self.body.len() {
             let (head, body) = after(self.head, self.body, self.sent);
@@ -110,7 +102,7 @@ impl<W: Sink> Writing<'_, W> {
                 Ok(written) => self.sent += written,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) => return Err(self.flow.error(error)),
+                Err(error) => return Err(self.flow.output.error(error)),
             }
         }
         Ok(Some(()))

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use super::inflow::{End, Inflow};
+use super::inflow::{End, Inflow, Read};
 use super::shared::{Input, Linkable};
 use super::stall::Stall;
 use super::{Mode, Source};
@@ -99,6 +99,21 @@ impl<R: Source> FramedReceiver<R> {
     pub fn io(&self) -> &R {
         &self.flow.input.io
     }
+
+    /// Goes on where the first read brought no frame.
+    #[inline(never)] // it mostly does
+    fn wait(&mut self, first: Read, wait: Wait) -> Result<()> {
+        if first == Read::Part && self.flow.fill(Mode::Now, wait)?.is_some() {
+            return Ok(());
+        }
+        if wait == Wait::Never {
+            return Err(Error::WouldBlock);
+        }
+        self.flow.lag.found_nothing();
+        self.poller.expect_len(self.flow.decoder.last_len());
+        let look = |flow: &mut Inflow<R>| flow.fill(Mode::Now, wait);
+        self.poller.wait(wait, &mut self.flow, look, Inflow::sleep)
+    }
 }
 
 impl<R: Source> Receiver for FramedReceiver<R> {
@@ -117,19 +132,9 @@ impl<R: Source> Receiver for FramedReceiver<R> {
         if wait == Wait::Forever && may_block && self.poller.sleeps_first() {
             return self.poller.sleep(|| self.flow.block());
         }
-        match self.flow.fill(Mode::Now)? {
-            Some(()) => Ok(()),
-            None if wait == Wait::Never => Err(Error::WouldBlock),
-            None => {
-                self.flow.lag.found_nothing();
-                self.poller.expect_len(self.flow.decoder.last_len());
-                self.poller.wait(
-                    wait,
-                    &mut self.flow,
-                    |flow| flow.fill(Mode::Now),
-                    Inflow::sleep,
-                )
-            }
+        match self.flow.read(Mode::Now)? {
+            Read::Frame => Ok(()),
+            first => self.wait(first, wait),
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use super::Sink;
 use super::gather::Gather;
 use super::outflow::{Outflow, after};
+use super::pace::Pace;
 use super::records::{LONGEST, PIPE_BUF};
 use super::shared::{Drive, Output};
 use crate::frame::{self, HEADER_LEN};
@@ -181,7 +182,7 @@ impl<W: Sink> Sender for FramedSender<W> {
     }
 
     fn send_many(&mut self, msgs: &[&[u8]], wait: Wait) -> Result<usize> {
-        let mut accepted = 0;
+        let (mut accepted, mut pace) = (0, Pace::default());
         while accepted < msgs.len() {
             let rest = &msgs[accepted..];
             let sent = if HEADER_LEN + rest[0].len() <= CONTIGUOUS {
@@ -194,17 +195,23 @@ impl<W: Sink> Sender for FramedSender<W> {
                 Err(error) if accepted == 0 => return Err(error),
                 Err(_) => break,
             }
+            if pace.go_on(wait).is_err() {
+                break;
+            }
         }
         Ok(accepted)
     }
 
     fn flush(&mut self, wait: Wait) -> Result<()> {
-        match self.flow.drive()? {
+        match self.flow.drive(wait)? {
             Some(()) => Ok(()),
             None if wait == Wait::Never => Err(Error::WouldBlock),
-            None => self
-                .poller
-                .wait(wait, &mut self.flow, |flow| flow.drive(), Outflow::sleep),
+            None => self.poller.wait(
+                wait,
+                &mut self.flow,
+                |flow| flow.drive(wait),
+                Outflow::sleep,
+            ),
         }
     }
 
@@ -260,7 +267,7 @@ impl<W: Sink> fmt::Debug for FramedSender<W> {
 impl<W: Sink> Drop for FramedSender<W> {
     fn drop(&mut self) {
         if self.flow.output.is_pending() {
-            let _ = self.flow.output.drive();
+            let _ = self.flow.output.drive(Wait::Never);
         }
     }
 }

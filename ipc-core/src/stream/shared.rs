@@ -7,7 +7,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::pace::Pace;
 use super::{Mode, Sink, Source};
+use crate::frame::PIECE;
+use crate::{Error, Result, Wait};
 
 /// A sink and the unsent tail of a message that was accepted.
 #[derive(Debug)]
@@ -54,6 +57,15 @@ impl<W: Sink> Output<W> {
         }
     }
 
+    /// What a failed write means.
+    pub(super) fn error(&self, error: io::Error) -> Error {
+        if is_end(&error) {
+            Error::Disconnected
+        } else {
+            Error::os("write", self.io.object(), error)
+        }
+    }
+
     /// Tells whether a tail is unsent.
     pub(super) fn pending(&self) -> Arc<AtomicBool> {
         self.pending.clone()
@@ -74,7 +86,7 @@ pub(super) trait Drive: AsFd + Send + Sync {
     fn is_pending(&self) -> bool;
 
     /// Sends what the kernel takes of the tail; true when none is left.
-    fn drive(&self) -> io::Result<bool>;
+    fn drive(&self, wait: Wait) -> Result<bool>;
 }
 
 impl<W: Sink> Drive for Output<W> {
@@ -83,17 +95,24 @@ impl<W: Sink> Drive for Output<W> {
         self.pending.load(Ordering::Acquire)
     }
 
-    fn drive(&self) -> io::Result<bool> {
+    fn drive(&self, wait: Wait) -> Result<bool> {
         let mut tail = lock(&self.tail);
+        let mut pace = Pace::default();
         while tail.sent < tail.bytes.len() {
-            match self.io.write(&[IoSlice::new(&tail.bytes[tail.sent..])]) {
-                Ok(written) => tail.sent += written,
+            let end = tail.bytes.len().min(tail.sent + PIECE);
+            match self.io.write(&[IoSlice::new(&tail.bytes[tail.sent..end])]) {
+                Ok(written) => {
+                    tail.sent += written;
+                    if tail.sent < tail.bytes.len() {
+                        pace.go_on(wait)?;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => {
                     // After any other error the rest of the frame is still owed.
                     self.pending.store(!is_end(&error), Ordering::Release);
-                    return Err(error);
+                    return Err(self.error(error));
                 }
             }
         }
@@ -215,7 +234,7 @@ impl<R: Source> AsFd for Input<R> {
 }
 
 /// Whether a failed write says that nobody will read any more.
-pub(super) fn is_end(error: &io::Error) -> bool {
+fn is_end(error: &io::Error) -> bool {
     let kind = error.kind();
     kind == io::ErrorKind::BrokenPipe || kind == io::ErrorKind::ConnectionReset
 }
