@@ -6,6 +6,7 @@ mod handle;
 mod key;
 mod kind;
 mod options;
+mod owed;
 mod parts;
 #[cfg(feature = "php")]
 pub mod php;

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use ipc_core::inherit::{Reader, Writer};
 
 use crate::handle::Handle;
-use crate::spill::{Spill, Token};
+use crate::owed::Owed;
+use crate::spill::Spill;
 use crate::{
     Error, Inherit, Key, Kind, QueueOptions, QueueReceiver, QueueSender, Result, Selection,
 };
@@ -51,10 +52,7 @@ impl Inherit for QueueReceiver {
             Selection::Except(kind) => (3, kind),
         };
         write_kind(state.u64(code), kind);
-        let owed = self.owed.iter();
-        let owed =
-            owed.flat_map(|(mtype, token)| [&mtype.to_le_bytes()[..], &token.to_bytes()].concat());
-        state.bytes(&owed.collect::<Vec<_>>());
+        state.bytes(&self.owed.to_bytes());
         state
             .len(self.asked.unwrap_or(usize::MAX))
             .spin(self.spin());
@@ -71,7 +69,7 @@ impl Inherit for QueueReceiver {
             (3, kind) => Selection::Except(kind),
             _ => return Err(foreign()),
         };
-        let owed = read_owed(state.bytes()?)?;
+        let owed = Owed::parse(state.bytes()?).ok_or_else(foreign)?;
         if !owed.is_empty() && queue.spill.is_none() {
             return Err(foreign());
         }
@@ -127,15 +125,6 @@ fn write_kind(state: &mut Writer, kind: Kind) {
 fn read_kind(state: &mut Reader<'_>) -> Result<Kind> {
     let kind = i64::try_from(state.u64()?).map_err(|_| foreign())?;
     Kind::new(kind).map_err(|_| foreign())
-}
-
-/// Messages that were taken and not yet read.
-fn read_owed(state: &[u8]) -> Result<Vec<(i64, Token)>> {
-    let owed = state.chunks(size_of::<i64>() + Token::LEN).map(|state| {
-        let (mtype, token) = state.split_first_chunk()?;
-        Some((i64::from_le_bytes(*mtype), Token::parse(token)?))
-    });
-    owed.collect::<Option<_>>().ok_or_else(foreign)
 }
 
 fn foreign() -> Error {

@@ -8,6 +8,7 @@ use ipc_core::spin::{Look, Poller};
 use libc::c_int;
 
 use crate::handle::Handle;
+use crate::owed::Owed;
 use crate::spill::Token;
 use crate::stat::explain;
 use crate::wait::until_done;
@@ -27,8 +28,7 @@ pub struct QueueReceiver {
     pub(crate) asked: Option<usize>,
     /// What was read from a file.
     body: Vec<u8>,
-    /// Messages that were taken from the queue, with their `mtype`, and not yet read from their files.
-    pub(crate) owed: Vec<(i64, Token)>,
+    pub(crate) owed: Owed,
     poller: Poller,
 }
 
@@ -60,7 +60,7 @@ impl QueueReceiver {
             current: Current::None,
             asked: options.max_len,
             body: Vec::new(),
-            owed: Vec::new(),
+            owed: Owed::default(),
             poller: Poller::new(options.spin, Look::Call),
         })
     }
@@ -131,8 +131,7 @@ impl QueueReceiver {
         self.current = Current::Plain(0);
     }
 
-    /// Owes these messages.
-    pub(crate) fn owe(&mut self, owed: Vec<(i64, Token)>) {
+    pub(crate) fn owe(&mut self, owed: Owed) {
         self.id = if owed.is_empty() {
             self.queue.id
         } else {
@@ -141,9 +140,8 @@ impl QueueReceiver {
         self.owed = owed;
     }
 
-    /// Whether a message that this selects was taken from the queue and not yet read.
     pub(crate) fn owes(&self) -> bool {
-        first_owed(&self.owed, self.selection).is_some()
+        self.owed.first(self.selection).is_some()
     }
 
     pub(crate) fn spin(&self) -> Spin {
@@ -156,7 +154,7 @@ impl QueueReceiver {
         if wait != Wait::Never {
             self.poller.yield_first();
         }
-        let (id, queue, owed, buffer) = (self.id, &*self.queue, &*self.owed, &mut self.buffer);
+        let (id, queue, owed, buffer) = (self.id, &*self.queue, &self.owed, &mut self.buffer);
         let len = until_done(&mut self.poller, wait, |flags| {
             receive(id, queue, owed, buffer, selection, flags)
         })?;
@@ -183,13 +181,8 @@ impl QueueReceiver {
     #[cold]
     fn settle(&mut self, token: Token) -> Result<()> {
         let fetched = self.fetch(token, true);
-        let short = fetched.as_ref().is_err_and(is_shortage);
         let mut owed = mem::take(&mut self.owed);
-        match owed.iter().position(|(_, owed)| *owed == token) {
-            None if short => owed.push((self.mtype(), token)),
-            Some(at) if !short => drop(owed.remove(at)),
-            _ => {}
-        }
+        owed.tried(self.mtype(), token, &fetched);
         self.owe(owed);
         fetched
     }
@@ -239,7 +232,7 @@ impl fmt::Debug for QueueReceiver {
 fn receive(
     id: c_int,
     queue: &Handle,
-    owed: &[(i64, Token)],
+    owed: &Owed,
     buffer: &mut Vec<u8>,
     selection: Selection,
     flags: c_int,
@@ -264,30 +257,19 @@ fn receive(
 #[inline(never)]
 fn receive_owed(
     queue: &Handle,
-    owed: &[(i64, Token)],
+    owed: &Owed,
     buffer: &mut Vec<u8>,
     selection: Selection,
     flags: c_int,
 ) -> Result<Option<usize>> {
-    let Some((mtype, token)) = first_owed(owed, selection) else {
-        return receive(queue.id, queue, &[], buffer, selection, flags);
+    let Some((mtype, token)) = owed.first(selection) else {
+        return receive(queue.id, queue, owed, buffer, selection, flags);
     };
     buffer.resize(buffer.len().max(sys::MTYPE + Token::LEN), 0); // msgmax may be less now
     let (kind, message) = buffer.split_at_mut(sys::MTYPE);
     kind.copy_from_slice(&mtype.to_ne_bytes());
     message[..Token::LEN].copy_from_slice(&token.to_bytes());
     Ok(Some(Token::LEN))
-}
-
-fn first_owed(owed: &[(i64, Token)], selection: Selection) -> Option<(i64, Token)> {
-    let mut owed = owed.iter().copied();
-    owed.find(|(mtype, _)| selection.takes(*mtype))
-}
-
-/// Whether the file is still there, to be read when others have given back what was lacking.
-fn is_shortage(error: &Error) -> bool {
-    let lacking = [libc::EMFILE, libc::ENFILE, libc::ENOMEM].map(Some);
-    matches!(error, Error::Os { source, .. } if lacking.contains(&source.raw_os_error()))
 }
 
 #[cold]
