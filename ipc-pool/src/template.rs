@@ -6,22 +6,25 @@
 //!
 //! One copy is a template too, and takes its place should it die.
 
+mod maker;
+
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::process::parent_id;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::process::{self, Termination};
+use std::process;
 
 use ipc_core::inherit::{Reader, Writer};
-use ipc_core::{Inherit, Receiver, Sender, Spin, Wait};
-use ipc_process::{Child, ProcessOptions, set_parent_death};
+use ipc_core::{Inherit, Receiver, Sender, Spin};
+use ipc_process::set_parent_death;
 use ipc_socket::{Kind, SocketDuplex, SocketOptions};
 
 use crate::duty::Duty;
 use crate::life::{self, Birth};
 use crate::link::{self, Ends};
-use crate::{Error, Pool, Result, Transport, sys};
+use crate::{Pool, Result, Transport, sys};
+pub(crate) use maker::{Maker, Spawn, spawn};
 
 /// What all workers of a pool have in common.
 #[derive(Clone, Debug)]
@@ -66,159 +69,6 @@ impl Inherit for Template {
     }
 }
 
-/// The pool's side of a template.
-#[derive(Debug)]
-pub(crate) struct Maker {
-    child: Child,
-    orders: SocketDuplex,
-    /// How many orders it was given: an answer has the number of its own.
-    given: u64,
-}
-
-/// Makes the template from an entry of the program.
-pub(crate) type Spawn = Box<dyn FnOnce() -> Result<Maker> + Send>;
-
-/// Executes the program anew in `entry`, by the thread that calls.
-pub(crate) fn spawn<R, F>(entry: F) -> Spawn
-where
-    F: Fn(Template) -> R + Copy + Send + 'static,
-    R: Termination + 'static,
-{
-    Box::new(move || {
-        let (ours, orders) = channel()?;
-        let options = ProcessOptions::new().parent_death(libc::SIGKILL);
-        let (child, orders) = options.spawn((ours, Template { orders }), entry)?;
-        Ok(Maker::new(child, orders))
-    })
-}
-
-impl Maker {
-    fn new(child: Child, orders: SocketDuplex) -> Self {
-        Maker {
-            child,
-            orders,
-            given: 0,
-        }
-    }
-
-    /// Forks it, which a process with one thread can.
-    pub(crate) fn fork(duty: Duty, terms: &Terms) -> Result<Self> {
-        let manager = process::id();
-        let options = ProcessOptions::new().parent_death(libc::SIGKILL);
-        let (child, orders) = options.fork(channel()?, |orders| {
-            serve(orders, duty, terms, manager);
-        })?;
-        Ok(Maker::new(child, orders))
-    }
-
-    /// Has a worker made, which gets `ends`.
-    ///
-    /// # Errors
-    ///
-    /// [`Channel`](crate::Error::Channel) if the template is dead, or the kernel refuses.
-    pub(crate) fn worker(
-        &mut self,
-        worker: usize,
-        max_tasks: u64,
-        ends: &Ends,
-        wait: Wait,
-    ) -> Result<Child> {
-        self.order(WORKER, worker, max_tasks, ends, wait)
-    }
-
-    /// Has another template made.
-    ///
-    /// # Errors
-    ///
-    /// As [`worker`](Self::worker).
-    pub(crate) fn template(&mut self, wait: Wait) -> Result<Self> {
-        let (orders, theirs) = channel()?;
-        let (fds, state) = theirs.into_parts()?;
-        let child = self.order(TEMPLATE, 0, 0, &Ends { fds, state }, wait)?;
-        Ok(Maker::new(child, orders))
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.pid()
-    }
-
-    /// Has it open the log file anew.
-    pub(crate) fn hang_up(&self) {
-        let _ = self.child.signal(libc::SIGHUP);
-    }
-
-    pub(crate) fn is_dead(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
-    }
-
-    /// Whether this error means that nothing can be made by it any more. One that does not answer is ended.
-    pub(crate) fn is_lost(&mut self, error: &Error) -> bool {
-        let lost = match error {
-            Error::TimedOut => true,
-            Error::Channel(error) => {
-                matches!(
-                    error,
-                    ipc_core::Error::Disconnected | ipc_core::Error::Malformed { .. }
-                )
-            }
-            _ => false,
-        };
-        if lost {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
-        lost
-    }
-
-    /// Sends an order, and takes its answer: a new child of this process.
-    fn order(
-        &mut self,
-        kind: u64,
-        worker: usize,
-        max_tasks: u64,
-        ends: &Ends,
-        wait: Wait,
-    ) -> Result<Child> {
-        self.given += 1;
-        let mut order = Writer::new();
-        order.u64(self.given).u64(kind);
-        order.len(worker).u64(max_tasks).bytes(&ends.state);
-        let fds: Vec<BorrowedFd<'_>> = ends.fds.iter().map(AsFd::as_fd).collect();
-        self.orders.sender().send_fds(&order.finish(), &fds, wait)?;
-        let (pid, errno) = loop {
-            let answer = self.orders.receiver();
-            answer.recv_wait(wait)?;
-            let mut answer = Reader::new(answer.message());
-            if answer.u64()? == self.given {
-                break (answer.u64()?, answer.u64()?);
-            } // else it is the second one of an order before
-        };
-        if errno != 0 {
-            let errno = i32::try_from(errno).unwrap_or(libc::EINVAL);
-            let error = io::Error::from_raw_os_error(errno);
-            let object = "a new worker (limits: RLIMIT_NPROC, pids.max)";
-            return Err(ipc_core::Error::os("clone", object, error).into());
-        }
-        let pid = u32::try_from(pid).unwrap_or(0);
-        Child::adopt(pid).map_err(|error| {
-            if !matches!(error, ipc_process::Error::Unknown { .. }) {
-                sys::end_child(pid); // it lives, and nobody would know
-            }
-            error.into()
-        })
-    }
-}
-
-/// Readable when the template is dead.
-impl AsFd for Maker {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.child.as_fd()
-    }
-}
-
-const WORKER: u64 = 0;
-const TEMPLATE: u64 = 1;
-
 fn channel() -> Result<(SocketDuplex, SocketDuplex)> {
     let options = SocketOptions::new().kind(Kind::Seqpacket).fds(16);
     Ok(options.spin(Spin::Never).pair()?)
@@ -234,7 +84,7 @@ fn serve(mut orders: SocketDuplex, mut duty: Duty, terms: &Terms, manager: u32) 
     while orders.receiver().recv().is_ok() {
         let receiver = orders.receiver();
         let fds = receiver.take_fds();
-        let Ok(order) = read(receiver.message()) else {
+        let Ok(order) = Order::read(receiver.message()) else {
             break;
         };
         let made = sys::clone_as_sibling();
@@ -273,26 +123,41 @@ fn serve(mut orders: SocketDuplex, mut duty: Duty, terms: &Terms, manager: u32) 
     }
 }
 
+const WORKER: u64 = 0;
+const TEMPLATE: u64 = 1;
+
 /// What is to be made.
 struct Order {
+    /// How many there were before, and this one.
     number: u64,
+    /// [`WORKER`] or [`TEMPLATE`].
     kind: u64,
     worker: usize,
     max_tasks: u64,
     state: Vec<u8>,
 }
 
-fn read(order: &[u8]) -> ipc_core::Result<Order> {
-    let mut from = Reader::new(order);
-    let order = Order {
-        number: from.u64()?,
-        kind: from.u64()?,
-        worker: from.len()?,
-        max_tasks: from.u64()?,
-        state: from.bytes()?.to_vec(),
-    };
-    from.end()?;
-    Ok(order)
+impl Order {
+    fn write(&self) -> Vec<u8> {
+        let mut order = Writer::new();
+        order.u64(self.number).u64(self.kind);
+        order.len(self.worker).u64(self.max_tasks);
+        order.bytes(&self.state);
+        order.finish()
+    }
+
+    fn read(order: &[u8]) -> ipc_core::Result<Self> {
+        let mut from = Reader::new(order);
+        let order = Order {
+            number: from.u64()?,
+            kind: from.u64()?,
+            worker: from.len()?,
+            max_tasks: from.u64()?,
+            state: from.bytes()?.to_vec(),
+        };
+        from.end()?;
+        Ok(order)
+    }
 }
 
 /// What a new worker does, to its end.
