@@ -1,5 +1,7 @@
 //! Under tokio: a listener, and receivers of what comes in parts.
 
+mod support;
+
 use std::fs::File;
 use std::io::{IoSlice, Write};
 use std::net::Shutdown;
@@ -14,6 +16,7 @@ use ipc_socket::{
 };
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, send, sendmsg};
+use support::sys::{SO_PASSRIGHTS, forget};
 use tokio::runtime::Builder;
 use tokio::time::{sleep, timeout};
 
@@ -140,6 +143,11 @@ fn nor_do_descriptors_that_nobody_takes() {
     });
 }
 
+fn nor_do_they_before_linux_6_16() {
+    forget(SO_PASSRIGHTS);
+    nor_do_descriptors_that_nobody_takes();
+}
+
 /// A stranger's out-of-band bytes end a read, and no flag tells: what he sent behind them is noticed
 /// with what he sends next, and with his end.
 fn out_of_band_bytes_delay_their_own_sender_alone() {
@@ -179,6 +187,7 @@ fn a_receive_may_be_dropped_after_every_byte() {
 ipc_core::cases! {
     descriptors_hide_nothing_behind_them,
     nor_do_descriptors_that_nobody_takes,
+    nor_do_they_before_linux_6_16,
     out_of_band_bytes_delay_their_own_sender_alone,
     a_receive_may_be_dropped_after_every_byte,
     connections_are_accepted_as_they_come,

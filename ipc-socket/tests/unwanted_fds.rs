@@ -1,5 +1,7 @@
 //! Descriptors that nobody wants: they are closed, and whoever sent them is dropped.
 
+mod support;
+
 use std::fs::{self, File};
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -15,6 +17,7 @@ use ipc_socket::{
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use support::sys::{SO_PASSRIGHTS, forget};
 
 const SOON: Duration = Duration::from_millis(20);
 const UNIX: [Kind; 2] = [Kind::Unix, Kind::Seqpacket];
@@ -148,6 +151,12 @@ fn a_pair_that_takes_none_gets_none() {
     }
 }
 
+fn nor_does_it_before_linux_6_16() {
+    forget(SO_PASSRIGHTS);
+    a_pair_that_takes_none_sends_none();
+    a_pair_that_takes_none_gets_none();
+}
+
 /// A stranger that sends some is dropped, at either end of a connection; so is one's own end by
 /// `fds(0)`.
 fn a_stranger_that_sends_some_unasked_is_dropped() {
@@ -234,6 +243,7 @@ ipc_core::cases! {
     some_in_mid_message_are_closed_and_the_peer_dropped,
     a_pair_that_takes_none_sends_none,
     a_pair_that_takes_none_gets_none,
+    nor_does_it_before_linux_6_16,
     a_stranger_that_sends_some_unasked_is_dropped,
     a_sender_that_waits_notices_such_a_stranger,
     without_room_they_are_closed,
