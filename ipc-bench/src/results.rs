@@ -34,7 +34,7 @@ pub(crate) struct Row {
     /// The same of all messages together.
     pub(crate) cpu_ms: f64,
     /// A cache line there and back, probed before and after the cell: the worse of the two. `None`
-    /// where the two processes do not have a core each.
+    /// where the two processes do not have a core each, or too seldom both.
     pub(crate) core_to_core_ns: Option<f64>,
     /// What was asked for beyond the defaults.
     pub(crate) asks: Option<String>,

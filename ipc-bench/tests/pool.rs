@@ -83,7 +83,8 @@ fn every_combination_of_tasks_is_measured() {
             positive(row, "tasks_per_s") * task_s <= 1.2 * cores,
             "{row}"
         );
-        assert_eq!(row["core_to_core_ns"].is_f64(), row["placement"] == "split");
+        // Beside other programs there may be none.
+        assert!(row["placement"] == "split" || row["core_to_core_ns"].is_null());
     }
     let is = |subject: &str| {
         rows(&json, "floors")
