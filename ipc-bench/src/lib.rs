@@ -75,13 +75,9 @@ pub fn main() -> ExitCode {
 
 /// Forks the runner.
 fn start() -> Result<Ui> {
-    let signals = Signals::hold()?;
+    let _held = Signals::hold()?; // the runner is to have them held from its first line
     let (runner, channel) = ipc_process::fork(ipc_pipe::pair()?, runner::serve)?;
-    Ok(Ui {
-        runner,
-        channel,
-        signals,
-    })
+    Ok(Ui { runner, channel })
 }
 
 fn compare(ui: &mut Ui, options: &Options, named: &[String]) -> Result<ExitCode> {

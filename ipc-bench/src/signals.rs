@@ -3,14 +3,19 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use ipc_core::{Interest, Ready};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::Result;
 
-/// SIGINT, SIGQUIT, SIGTERM and SIGHUP, held back from this process and those that it forks.  signalfd(2)
+/// SIGINT, SIGQUIT, SIGTERM and SIGHUP, held back from this process and those that it forks, until it
+/// is dropped.  signalfd(2)
 #[derive(Debug)]
-pub struct Signals(SignalFd);
+pub struct Signals {
+    fd: SignalFd,
+    /// What was held back before.
+    before: SigSet,
+}
 
 impl Signals {
     /// Holds them back from now on.
@@ -20,21 +25,29 @@ impl Signals {
     /// If the kernel refuses.
     pub fn hold() -> Result<Self> {
         let set = ending();
-        set.thread_block()?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        Ok(Signals(SignalFd::with_flags(&set, flags)?))
+        let fd = SignalFd::with_flags(&set, flags)?;
+        let before = set.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        Ok(Signals { fd, before })
     }
 
     /// The number of the one that came.
     pub fn take(&self) -> Option<u8> {
-        let info = self.0.read_signal().ok()??;
+        let info = self.fd.read_signal().ok()??;
         u8::try_from(info.ssi_signo).ok()
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        // What came and was not taken ends the process now.
+        let _ = self.before.thread_set_mask();
     }
 }
 
 impl Ready for Signals {
     fn fd(&self) -> (BorrowedFd<'_>, Interest) {
-        (self.0.as_fd(), Interest::Read)
+        (self.fd.as_fd(), Interest::Read)
     }
 
     fn arm(&mut self) -> ipc_core::Result<bool> {

@@ -25,7 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Ui {
     pub(crate) runner: Child,
     pub(crate) channel: PipeDuplex,
-    pub(crate) signals: Signals,
 }
 
 /// Something to ask the runner for.
@@ -40,18 +39,19 @@ pub(crate) trait Ask {
 
 impl Ui {
     /// Asks for one after the other, and has each reply taken down. The number of a signal is that
-    /// which ended it early.
+    /// which ended it early; before and after, signals do what they do to any program.
     pub(crate) fn ask_all<A: Ask>(
         &mut self,
         asks: &[A],
         mut take: impl FnMut(&A, A::Reply),
     ) -> Result<Option<u8>> {
+        let mut signals = Signals::hold()?;
         let bar = progress(asks.len());
         for ask in asks {
             // Drawn between jobs only: what is drawn meanwhile would be measured.
             bar.set_message(ask.describe());
             bar.tick();
-            match self.ask(&ask.job())? {
+            match self.ask(&ask.job(), &mut signals)? {
                 Answer::Signal(signal) => {
                     bar.finish_and_clear();
                     return Ok(Some(signal));
@@ -64,7 +64,7 @@ impl Ui {
         Ok(None)
     }
 
-    fn ask<T: DeserializeOwned>(&mut self, job: &Job) -> Result<Answer<T>> {
+    fn ask<T: DeserializeOwned>(&mut self, job: &Job, signals: &mut Signals) -> Result<Answer<T>> {
         let gone = "the runner is gone, killed perhaps: `ipcs -q` shows whether a queue was left";
         match self.channel.send(&serde_json::to_vec(job)?) {
             Err(Error::Disconnected) => return Err(gone.into()),
@@ -72,9 +72,9 @@ impl Ui {
         }
         let mut select = Select::new();
         loop {
-            let mut members: [&mut dyn Ready; 2] = [&mut self.signals, &mut self.channel];
+            let mut members: [&mut dyn Ready; 2] = [signals, &mut self.channel];
             if select.wait(&mut members, Wait::Forever)? == 0 {
-                if let Some(signal) = self.signals.take() {
+                if let Some(signal) = signals.take() {
                     return Ok(Answer::Signal(signal));
                 }
                 continue;
@@ -83,7 +83,7 @@ impl Ui {
                 Err(Error::WouldBlock) => {}
                 Ok(reply) => return Ok(Answer::Reply(serde_json::from_slice(reply)?)),
                 // It had the same signal, and was quicker.
-                Err(Error::Disconnected) => match self.signals.take() {
+                Err(Error::Disconnected) => match signals.take() {
                     Some(signal) => return Ok(Answer::Signal(signal)),
                     None => return Err(gone.into()),
                 },

@@ -4,11 +4,12 @@ mod support;
 
 use std::collections::HashSet;
 use std::fs;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
 use support::{until, until_everybody_has_ended};
 
 /// A run in the midst of a cell that uses queues.
@@ -111,6 +112,23 @@ fn sigterm_of_the_command_line_leaves_nothing() {
     assert_eq!(run.end().code(), Some(143));
 }
 
+fn ctrl_c_ends_a_run_whose_results_nobody_reads_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("results.json");
+    mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+    let mut ui = Command::new(env!("CARGO_BIN_EXE_ipc-bench"))
+        .args(["run", "pipe", "--json", fifo.to_str().unwrap()])
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let pid = ui.id();
+    until("it has forked its runner", || children(pid).pop());
+    killpg(Pid::from_raw(pid.try_into().unwrap()), Signal::SIGINT).unwrap();
+    let status = until("it has ended", || ui.try_wait().unwrap());
+    assert_eq!(status.signal(), Some(Signal::SIGINT as i32));
+    until_everybody_has_ended();
+}
+
 fn sigkill_of_the_runner_leaves_no_process() {
     let mut ui = spawn("pipe");
     let pid = ui.id();
@@ -134,6 +152,7 @@ fn sigkill_of_the_command_line_leaves_nothing() {
 ipc_core::cases! {
     ctrl_c_leaves_nothing,
     sigterm_of_the_command_line_leaves_nothing,
+    ctrl_c_ends_a_run_whose_results_nobody_reads_yet,
     sigkill_of_the_runner_leaves_no_process,
     sigkill_of_the_command_line_leaves_nothing,
 }
