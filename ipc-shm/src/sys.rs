@@ -81,8 +81,12 @@ pub(crate) fn is_no_memory(
     len: usize,
     writers: bool,
 ) -> io::Result<Option<&'static str>> {
-    // First, because it asks no file system: one in user space could let us wait for ever. Only
-    // memfds that were made to be sealed have more than F_SEAL_SEAL; a file of a tmpfs never does.
+    // First what asks no file system: one in user space could let us wait for ever.
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    if flags & (OFlag::O_ACCMODE | OFlag::O_PATH) != OFlag::O_RDWR {
+        return Ok(Some("it is not open for reading and writing"));
+    }
+    // Only memfds that were made to be sealed have more than F_SEAL_SEAL; a file of a tmpfs never does.
     let found = match fcntl(fd, FcntlArg::F_GET_SEALS) {
         Err(Errno::EINVAL) => return Ok(Some("it is no memfd")),
         found => SealFlag::from_bits_retain(found?),

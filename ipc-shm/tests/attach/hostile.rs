@@ -134,6 +134,12 @@ fn memory(len: i64, allocated: bool, seals: SealFlag) -> OwnedFd {
     fd
 }
 
+/// The same memory, by a descriptor that does not let everybody do everything.
+fn opened(memory: &OwnedFd, access: OFlag) -> OwnedFd {
+    let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
+    nix::fcntl::open(path.as_str(), access, nix::sys::stat::Mode::empty()).unwrap()
+}
+
 pub(crate) fn memory_is_checked() {
     let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
     let page = page.unwrap().unwrap();
@@ -157,6 +163,14 @@ pub(crate) fn memory_is_checked() {
             check(memory(len, false, all), UNFIT); // a page that cannot be had is a SIGBUS
             check(memory(len - 1, true, all), UNFIT);
             check(memory(len + page, true, all), UNFIT);
+            for access in [
+                OFlag::O_PATH,
+                OFlag::O_RDONLY,
+                OFlag::O_WRONLY,
+                OFlag::O_ACCMODE,
+            ] {
+                check(opened(&memory(len, true, all), access), UNFIT);
+            }
             for missing in size.iter() {
                 check(memory(len, true, all - missing), UNFIT);
             }
