@@ -100,13 +100,15 @@ impl Ear {
     /// Listens as long as `wait` allows, and takes all rings that are there.
     pub(crate) fn listen(&self, wait: Wait) -> Result<Heard> {
         loop {
-            // Without a deadline one read sleeps as well; with one poll does, and then the read
-            // finds something.
-            if wait != Wait::Forever && !poll(self.0.as_fd(), Interest::Read, wait)? {
-                return Ok(Heard::Nothing);
-            }
+            // Without a deadline one read sleeps as well. With one poll does, and the read must not:
+            // a peer can open its bell for reading, and take the ring back in between.
+            let mode = match wait {
+                Wait::Forever => Mode::Block,
+                _ if !poll(self.0.as_fd(), Interest::Read, wait)? => return Ok(Heard::Nothing),
+                _ => Mode::Now,
+            };
             let mut rings = [0; 64];
-            match self.0.read(&mut rings, Mode::Block) {
+            match self.0.read(&mut rings, mode) {
                 Ok(0) => return Ok(Heard::Gone),
                 Ok(count) if count < rings.len() => return Ok(Heard::Ring),
                 Ok(_) => return self.drain(),

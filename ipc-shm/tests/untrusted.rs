@@ -4,15 +4,19 @@
 //! without the copy (`a_message_in_hand_stays_as_it_is`), without giving space back behind it
 //! (`a_message_in_hand_takes_no_room`), without the bound on draining a doorbell
 //! (`a_peer_that_only_rings_is_not_listened_to_for_ever`; how often a half looks again is bounded,
-//! too, which a flood from one process does not show).
+//! too, which a flood from one process does not show), with rings read in a call that may block
+//! (`a_ring_that_is_taken_back_is_not_waited_for`).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::thread;
+use std::time::Duration;
 
 use ipc_process::fork;
 use ipc_shm::{Error, Inherit, Receiver, Sender, ShmOptions, ShmReceiver, ShmSender, Spin, Wait};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -200,7 +204,7 @@ fn a_peer_that_only_rings_is_not_listened_to_for_ever() {
             let _ = bell.write(&rings);
         }
     };
-    let soon = || Wait::from(std::time::Duration::from_millis(20));
+    let soon = || Wait::from(Duration::from_millis(20));
     let (tx, rx) = untrusted().channel().unwrap();
     let (flooder, mut rx) = fork((rx, tx), move |tx: ShmSender| flood(files(&tx))).unwrap();
     for _ in 0..1000 {
@@ -222,6 +226,30 @@ fn a_peer_that_only_rings_is_not_listened_to_for_ever() {
     end(flooder);
 }
 
+/// A peer can open its bell for reading, and take a ring back that was polled for already: what reads
+/// it must not be a call that blocks, though one that waited for ever has come before.
+fn a_ring_that_is_taken_back_is_not_waited_for() {
+    let (mut tx, mut rx) = untrusted().spin(Spin::Never).channel().unwrap();
+    let [_, _, mut bell, _] = files(&tx);
+    let [.., ear] = files(&rx); // the same description
+    let is_blocking = || {
+        let flags = OFlag::from_bits_retain(fcntl(&ear, FcntlArg::F_GETFL).unwrap());
+        !flags.contains(OFlag::O_NONBLOCK)
+    };
+    for wait in [Wait::Never, Wait::from(Duration::from_millis(1))] {
+        let receiver = thread::spawn(move || rx.recv_wait(Wait::Forever).map(|()| rx));
+        while !is_blocking() {
+            thread::yield_now();
+        }
+        tx.send(b"").unwrap();
+        rx = receiver.join().unwrap().unwrap();
+        bell.write_all(&[1]).unwrap();
+        let nothing = rx.recv_wait(wait).unwrap_err();
+        assert!(matches!(nothing, Error::WouldBlock | Error::TimedOut));
+        assert!(!is_blocking());
+    }
+}
+
 fn end(child: ipc_process::Child) {
     kill(
         Pid::from_raw(child.pid().try_into().unwrap()),
@@ -241,4 +269,5 @@ ipc_core::cases! {
     there_are_no_loans,
     there_are_no_parts,
     a_peer_that_only_rings_is_not_listened_to_for_ever,
+    a_ring_that_is_taken_back_is_not_waited_for,
 }
