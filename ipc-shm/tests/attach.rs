@@ -4,13 +4,15 @@
 //!
 //! Seen to fail: with the bells used as they were given (`a_bell_never_blocks`), without the check of
 //! users (`another_user_is_let_in_where_it_may`), of terms (`other_terms_are_refused_and_named`), of
-//! seals, size, pages (`memory_is_checked`), of what a bell or the answer's socket is
-//! (`rubbish_costs_nobody_anything`), with the answer's socket kept (`a_client_is_not_kept_for_ever`).
+//! access, seals, size, pages (`memory_is_checked`, `pages_behind_the_end_are_none`), of what a bell
+//! or the answer's socket is (`rubbish_costs_nobody_anything`), with the answer's socket kept
+//! (`a_client_is_not_kept_for_ever`).
 //! Not seen to fail: without the bound on rubbish, since the listener is quicker than its flooders.
 
 mod attach {
     pub(crate) mod ends;
     pub(crate) mod hostile;
+    pub(crate) mod memory;
     pub(crate) mod names;
     pub(crate) mod program;
     pub(crate) mod request;
@@ -28,7 +30,7 @@ use attach::ends::{
     Directory, LONG, SOON, abstract_name, attached, connected, kind_of, tiers, trusted,
 };
 use attach::program::{ROLE, command, converse, join, kill, play, start};
-use attach::{hostile, names};
+use attach::{hostile, memory, names};
 use ipc_core::conformance::{Case, run, skip};
 use ipc_shm::{Address, Error, Ready, Receiver, Select, Sender, Spin, Wait};
 
@@ -277,7 +279,8 @@ fn main() -> ExitCode {
         names::nobody_there_is_said,
         names::names_that_cannot_be_are_refused,
         hostile::rubbish_costs_nobody_anything,
-        hostile::memory_is_checked,
+        memory::memory_is_checked,
+        memory::pages_behind_the_end_are_none,
         hostile::a_flood_of_rubbish_ends_at_the_deadline,
         hostile::a_bell_never_blocks,
         hostile::no_descriptors_is_an_error_and_leaks_none,

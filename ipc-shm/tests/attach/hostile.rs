@@ -7,17 +7,16 @@ use std::os::unix::net::UnixDatagram;
 use std::thread;
 
 use ipc_shm::{Address, Error, Inherit, Receiver, Sender, ShmListener, Spin};
-use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::socket::{MsgFlags, UnixAddr, sendmsg};
 
 use super::ends::{LONG, SOON, abstract_name, attached, kind_of, tiers, trusted};
 use super::request::{Fake, Request, answer, request};
 
-const OFFER: u64 = 0;
+pub(crate) const OFFER: u64 = 0;
 const TERMS: u64 = 1;
-const UNFIT: u64 = 3;
+pub(crate) const UNFIT: u64 = 3;
 const SHORTAGE: u64 = 4;
 
 fn count() -> usize {
@@ -25,7 +24,12 @@ fn count() -> usize {
 }
 
 /// The listener gets nobody from this request, and says `word`.
-fn refused(listener: &ShmListener, request: &Request, socket: &OwnedFd, word: Option<u64>) {
+pub(crate) fn refused(
+    listener: &ShmListener,
+    request: &Request,
+    socket: &OwnedFd,
+    word: Option<u64>,
+) {
     request.send(listener.address());
     let before = count();
     assert!(matches!(listener.try_accept(), Err(Error::WouldBlock)));
@@ -119,74 +123,6 @@ pub(crate) fn rubbish_costs_nobody_anything() {
         let (request, _) = request(&options);
         refused(&listener, &request.with(0, end), &elsewhere.into(), None);
         attached(&options, &listener); // and it goes on
-    }
-}
-
-/// Memory of `len` bytes, made in a way that is not ours.
-fn memory(len: i64, allocated: bool, seals: SealFlag) -> OwnedFd {
-    let fd = memfd_create(c"hostile", MFdFlags::MFD_ALLOW_SEALING).unwrap();
-    if allocated {
-        nix::fcntl::fallocate(&fd, nix::fcntl::FallocateFlags::empty(), 0, len).unwrap();
-    } else {
-        nix::unistd::ftruncate(&fd, len).unwrap();
-    }
-    fcntl(&fd, FcntlArg::F_ADD_SEALS(seals)).unwrap();
-    fd
-}
-
-/// The same memory, by a descriptor that does not let everybody do everything.
-fn opened(memory: &OwnedFd, access: OFlag) -> OwnedFd {
-    let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
-    nix::fcntl::open(path.as_str(), access, nix::sys::stat::Mode::empty()).unwrap()
-}
-
-pub(crate) fn memory_is_checked() {
-    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
-    let page = page.unwrap().unwrap();
-    let size = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
-    let all = size | SealFlag::from_bits_retain(0x10);
-    for (tier, options) in tiers() {
-        let listener = options.listen(abstract_name()).unwrap();
-        for (at, len) in [(1, (64 << 10) + page), (2, page)] {
-            let check = |fd: OwnedFd, word| {
-                let (request, socket) = request(&options);
-                let request = request.with(at, fd);
-                if word == OFFER {
-                    request.send(listener.address());
-                    listener.try_accept().unwrap();
-                    assert_eq!(answer(&socket), Some(word));
-                } else {
-                    refused(&listener, &request, &socket, Some(word));
-                }
-            };
-            check(memory(len, true, all), OFFER); // nothing is wrong with this one
-            check(memory(len, false, all), UNFIT); // a page that cannot be had is a SIGBUS
-            check(memory(len - 1, true, all), UNFIT);
-            check(memory(len + page, true, all), UNFIT);
-            for access in [
-                OFlag::O_PATH,
-                OFlag::O_RDONLY,
-                OFlag::O_WRONLY,
-                OFlag::O_ACCMODE,
-            ] {
-                check(opened(&memory(len, true, all), access), UNFIT);
-            }
-            for missing in size.iter() {
-                check(memory(len, true, all - missing), UNFIT);
-            }
-            let half_sealed = if tier == "trusted" { OFFER } else { UNFIT };
-            check(memory(len, true, size), half_sealed);
-            let file = tempfile::tempfile().unwrap();
-            file.set_len(len.try_into().unwrap()).unwrap();
-            check(file.into(), UNFIT);
-            // Where the machine has huge pages set aside, they are refused, too.
-            let huge = MFdFlags::MFD_ALLOW_SEALING | MFdFlags::MFD_HUGETLB;
-            if let Ok(huge) = memfd_create(c"huge", huge) {
-                let _ = nix::unistd::ftruncate(&huge, len);
-                let _ = fcntl(&huge, FcntlArg::F_ADD_SEALS(all));
-                check(huge, UNFIT);
-            }
-        }
     }
 }
 
