@@ -155,3 +155,51 @@ impl Settings {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cells::Figures;
+
+    pub(crate) fn measured(count: u64, elapsed: Duration) -> Measured {
+        Measured {
+            figures: Figures::plain(count, elapsed),
+            cpu: Duration::ZERO,
+            core_to_core_ns: None,
+        }
+    }
+
+    pub(crate) fn cell(mechanism: &str, pattern: Pattern, size: usize) -> Cell {
+        Cell {
+            mechanism: mechanism.to_owned(),
+            pattern,
+            size,
+            placement: Placement::Split,
+            spin: None,
+            time: Duration::from_secs(1),
+            rate: 1000,
+            verify: Verify::Sample,
+            repetition: 1,
+        }
+    }
+
+    #[test]
+    #[expect(clippy::float_cmp)] // halves are exact
+    fn a_row_has_rates_of_all_messages_and_processor_time_of_each() {
+        let measured = Measured {
+            cpu: Duration::from_micros(12),
+            core_to_core_ns: Some(99.5),
+            ..measured(6, Duration::from_secs(4))
+        };
+        let row = Row::new(&cell("pipe", Pattern::Stream, 64), &measured);
+        assert_eq!(row.count, 6);
+        assert_eq!(row.msgs_per_s, 1.5);
+        assert_eq!(row.bytes_per_s, 96.0);
+        assert!((row.cpu_ns_per_msg - 2000.0).abs() < 1e-6);
+        assert!((row.cpu_ms - 0.012).abs() < 1e-9);
+        assert_eq!(row.core_to_core_ns, Some(99.5));
+        assert_eq!(row.asks, None);
+    }
+}

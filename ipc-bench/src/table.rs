@@ -173,3 +173,6 @@ impl<'a> Table<'a> {
             .filter(move |row| row.placement == placement && row.size == size)
     }
 }
+
+#[cfg(test)]
+mod tests;

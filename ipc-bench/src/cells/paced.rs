@@ -113,3 +113,89 @@ fn messages(rate: u32, time: Duration) -> usize {
 fn now() -> Result<Duration> {
     Ok(clock_gettime(CLOCK)?.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::results::tests::cell;
+
+    const SIZE: usize = 64;
+    /// Measured messages of the cell below; a few more are its warm-up.
+    const COUNT: usize = 20;
+    /// Far longer than taking a message from memory.
+    const DELAY: Duration = Duration::from_secs(10);
+
+    fn twenty() -> Cell {
+        Cell {
+            time: Duration::from_millis(20),
+            ..cell("pipe", crate::plan::Pattern::Paced, SIZE)
+        }
+    }
+
+    /// Keeps what is sent.
+    struct Keeps(VecDeque<Vec<u8>>);
+
+    impl Sender for Keeps {
+        fn send_wait(&mut self, msg: &[u8], _: Wait) -> ipc_core::Result<()> {
+            self.0.push_back(msg.to_vec());
+            Ok(())
+        }
+
+        fn max_len(&self) -> usize {
+            SIZE
+        }
+    }
+
+    /// Hands it out, and says that each message was on its way for so long.
+    struct Delays(VecDeque<Vec<u8>>, Vec<u8>, VecDeque<Duration>);
+
+    impl Receiver for Delays {
+        fn recv_wait(&mut self, _: Wait) -> ipc_core::Result<()> {
+            let left = self.0.len();
+            self.1 = self.0.pop_front().ok_or(ipc_core::Error::Disconnected)?;
+            // The messages, then the end, then their times.
+            if left > COUNT + 1 {
+                self.2.push_back(now().unwrap());
+            } else if left <= COUNT {
+                let at = self.2[self.2.len() - left].saturating_sub(DELAY);
+                self.1[..8].copy_from_slice(&u64::try_from(at.as_nanos()).unwrap().to_le_bytes());
+            }
+            Ok(())
+        }
+
+        fn message(&self) -> &[u8] {
+            &self.1
+        }
+    }
+
+    fn sent() -> VecDeque<Vec<u8>> {
+        let mut keeps = Keeps(VecDeque::new());
+        send(&mut keeps, &twenty()).unwrap();
+        keeps.0
+    }
+
+    #[test]
+    fn what_is_sent_ends_with_the_times_at_which_it_was_due_or_later() {
+        let begin = now().unwrap();
+        let sent = sent();
+        let end = now().unwrap();
+        let mut before = begin;
+        for (number, time) in sent.iter().skip(sent.len() - COUNT).enumerate() {
+            let at = Duration::from_nanos(u64::from_le_bytes(*time.first_chunk().unwrap()));
+            let due = begin + Duration::from_millis(number as u64 + 1);
+            assert!(at >= due.max(before) && at <= end, "{number}");
+            before = at;
+        }
+    }
+
+    #[test]
+    fn latencies_are_from_the_time_of_sending_to_the_arrival() {
+        let mut delays = Delays(sent(), Vec::new(), VecDeque::new());
+        let figures = receive(&mut delays, &twenty()).unwrap().figures.unwrap();
+        assert_eq!(figures.count, COUNT as u64);
+        let p50 = Duration::from_nanos(figures.latency.unwrap().p50_ns);
+        assert!(p50 >= DELAY && p50 < 2 * DELAY, "{p50:?}");
+    }
+}
