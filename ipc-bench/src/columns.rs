@@ -1,12 +1,16 @@
 //! What the table shows of each pattern.
 
-use crate::cells::Latency;
+use crate::cells::{Late, Latency};
 use crate::plan::Pattern;
 use crate::results::Row;
 use crate::units::{Unit, digits, rate_unit, time_unit, with_unit};
 
 /// What stands where nothing was measured.
 const NOTHING: &str = "-";
+
+/// Of fewer samples the percentile would be the maximum by another name.
+pub(crate) const FOR_P99: u64 = 100;
+const FOR_P999: u64 = 1000;
 
 /// The repetitions of one cell.
 pub(crate) type Repetitions<'a> = Vec<&'a Row>;
@@ -51,6 +55,7 @@ pub(crate) fn titles(pattern: Pattern) -> &'static [(&'static str, bool)] {
             ("p99", false),
             ("max", false),
             ("over 1 ms", false),
+            ("given up", false),
         ],
     }
 }
@@ -81,8 +86,8 @@ impl Columns<'_> {
     fn round_trip(&self, cells: &mut Vec<String>) {
         let own = latencies(&self.own, |l| l.p50_ns);
         self.with_spread(cells, &own, time_unit);
-        cells.push(time(&latencies(&self.own, |l| l.p99_ns)));
-        cells.push(time(&latencies(&self.own, |l| l.p999_ns)));
+        cells.push(self.p99());
+        cells.push(time(&latencies(&self.of_at_least(FOR_P999), |l| l.p999_ns)));
         cells.push(longest(&self.own));
         self.ratio(cells, &own, &latencies(&self.floor, |l| l.p50_ns));
     }
@@ -100,7 +105,7 @@ impl Columns<'_> {
     fn paced(&self, cells: &mut Vec<String>) {
         let own = latencies(&self.own, |l| l.p50_ns);
         self.with_spread(cells, &own, time_unit);
-        cells.push(time(&latencies(&self.own, |l| l.p99_ns)));
+        cells.push(self.p99());
         self.ratio(cells, &own, &latencies(&self.blocking, |l| l.p50_ns));
         self.with_spread(cells, &cpu(&self.own), time_unit);
         self.ratio(cells, &cpu(&self.own), &cpu(&self.blocking));
@@ -108,15 +113,29 @@ impl Columns<'_> {
 
     fn stall(&self, cells: &mut Vec<String>) {
         self.with_spread(cells, &latencies(&self.own, |l| l.p50_ns), time_unit);
-        cells.push(time(&latencies(&self.own, |l| l.p99_ns)));
+        cells.push(self.p99());
         cells.push(longest(&self.own));
-        let (count, late) = self.own.iter().fold((0, 0), |(count, late), row| {
-            (count + row.count, late + row.late.unwrap_or_default())
-        });
-        cells.push(match count {
-            0 => NOTHING.to_owned(),
-            _ => format!("{late} of {count}"),
-        });
+        let count: u64 = self.own.iter().map(|row| row.count).sum();
+        let number = |number: fn(Late) -> u64| {
+            let late = self.own.iter().filter_map(|row| row.late);
+            let late: u64 = late.map(number).sum();
+            match count {
+                0 => NOTHING.to_owned(),
+                _ => format!("{late} of {count}"),
+            }
+        };
+        cells.push(number(|late| late.late));
+        cells.push(number(|late| late.given_up));
+    }
+
+    fn p99(&self) -> String {
+        time(&latencies(&self.of_at_least(FOR_P99), |l| l.p99_ns))
+    }
+
+    /// The repetitions with so many samples.
+    fn of_at_least(&self, samples: u64) -> Repetitions<'_> {
+        let own = self.own.iter().copied();
+        own.filter(|row| row.count >= samples).collect()
     }
 
     /// The median in its unit and, of several repetitions, the least and the most.

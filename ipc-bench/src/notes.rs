@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::columns::{median, range};
 use crate::plan::{Plan, Verify};
-use crate::results::{Missing, Run};
+use crate::results::{Missing, Row, Run};
 use crate::units::{bytes, digits, time_unit, with_unit};
 
 /// On what, and how.
@@ -63,24 +63,30 @@ pub(crate) fn notes(run: &Run) -> String {
         "clock: reading it costs {} ns, which each round trip includes",
         digits(run.machine.clock_ns)
     );
-    text + &asks(run) + &missing("cannot carry", &run.refused) + &missing("FAILED", &run.failed)
+    text + &asks(&run.results)
+        + &missing("cannot carry", &run.refused)
+        + &missing("FAILED", &run.failed)
 }
 
-/// What rows ask for beyond the defaults.
-fn asks(run: &Run) -> String {
+/// What rows ask for beyond the defaults; in which pattern, where not all of that size do.
+fn asks(rows: &[Row]) -> String {
     let mut asked = BTreeMap::<_, Vec<usize>>::new();
-    for row in &run.results {
+    for row in rows {
         if let Some(what) = &row.asks {
-            let sizes = asked.entry((&row.mechanism, what)).or_default();
+            let same = |r: &&Row| r.mechanism == row.mechanism && r.size == row.size;
+            let all = rows.iter().filter(same).all(|r| r.asks.is_some());
+            let pattern = (!all).then(|| row.pattern.name());
+            let sizes = asked.entry((&row.mechanism, what, pattern)).or_default();
             if !sizes.contains(&row.size) {
                 sizes.push(row.size);
             }
         }
     }
     let mut text = String::new();
-    for ((mechanism, what), sizes) in asked {
-        let sizes: Vec<_> = sizes.into_iter().map(bytes).collect();
-        let _ = writeln!(text, "{mechanism} at {}: asks for {what}", sizes.join(", "));
+    for ((mechanism, what, pattern), sizes) in asked {
+        let mut cells: Vec<_> = sizes.into_iter().map(bytes).collect();
+        cells.extend(pattern.map(str::to_owned));
+        let _ = writeln!(text, "{mechanism} at {}: asks for {what}", cells.join(", "));
     }
     text
 }
@@ -103,4 +109,33 @@ fn missing(verdict: &str, cells: &[Missing]) -> String {
         }
     }
     lines.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::plan::Pattern;
+    use crate::results::tests::{cell, measured};
+
+    #[test]
+    fn asks_tell_the_pattern_where_not_all_do() {
+        let row = |(pattern, size)| {
+            let measured = measured(1, Duration::from_secs(1));
+            Row::new(&cell("shm", pattern, size), &measured)
+        };
+        let (small, large) = (65_536, 1 << 20);
+        let rows = [
+            (Pattern::RoundTrip, small),
+            (Pattern::InPlace, small),
+            (Pattern::RoundTrip, large),
+            (Pattern::InPlace, large),
+        ];
+        assert_eq!(
+            asks(&rows.map(row)),
+            "shm at 1 MiB: asks for rings of two messages\n\
+             shm at 64 KiB, in-place: asks for rings of two messages\n"
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::Result;
-use crate::cells::Latency;
+use crate::cells::{Late, Latency};
 use crate::machine::Machine;
 use crate::mechanisms;
 use crate::placement::Placement;
@@ -24,9 +24,9 @@ pub(crate) struct Row {
     pub(crate) count: u64,
     #[serde(flatten)]
     pub(crate) latency: Option<Latency>,
-    /// Recoveries that took over 1 ms, of pattern stall.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) late: Option<u64>,
+    /// Of pattern stall.
+    #[serde(flatten)]
+    pub(crate) late: Option<Late>,
     pub(crate) msgs_per_s: f64,
     pub(crate) bytes_per_s: f64,
     /// Of both processes, user and system.

@@ -26,9 +26,10 @@ fn idle_ends_and_stalls_have_their_figures() {
         let count = row["count"].as_u64().unwrap();
         if row["pattern"] == "idle" {
             assert_eq!(count, 1);
-            assert!(row["late"].is_null());
+            assert!(row["late"].is_null() && row["given_up"].is_null());
         } else {
-            assert!(row["late"].as_u64().unwrap() <= count);
+            let late = row["late"].as_u64().unwrap();
+            assert!(row["given_up"].as_u64().unwrap() <= late && late <= count);
             assert!(row["p50_ns"].as_u64().unwrap() > 0);
         }
     }

@@ -27,6 +27,7 @@ pub use latencies::Latency;
 pub(crate) use marks::Marks;
 use round_trip::Sent;
 pub(crate) use round_trip::WARM_UP;
+pub use stall::Late;
 pub(crate) use stream::messages_per_look;
 
 /// Which of the two processes.
@@ -56,8 +57,8 @@ pub struct Figures {
     pub elapsed: Duration,
     /// Of round trips and of paced messages; after a stall, of recoveries.
     pub latency: Option<Latency>,
-    /// Of stalls only: recoveries that took over 1 ms.
-    pub late: Option<u64>,
+    /// Of stalls only.
+    pub late: Option<Late>,
 }
 
 impl Figures {

@@ -5,6 +5,7 @@ use std::hint;
 use std::time::{Duration, Instant};
 
 use ipc_core::{Receiver, Sender, Wait};
+use serde::{Deserialize, Serialize};
 
 use super::latencies::Latencies;
 use super::round_trip::{Sent, Trip, warm_up};
@@ -17,12 +18,28 @@ use crate::plan::Cell;
 const STALL: Duration = Duration::from_micros(200);
 /// A recovery that takes longer is late.
 const LATE: Duration = Duration::from_millis(1);
-/// One that takes this long is given up.
+/// One that takes this long is waited for no longer.
 const GIVEN_UP: Duration = Duration::from_millis(20);
 /// Undisturbed round trips before each stall.
 const CALM: Duration = Duration::from_millis(1);
 /// So many quick round trips in a row are a recovery: one alone may be luck.
 const IN_A_ROW: u32 = 8;
+
+/// How many recoveries were late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Late {
+    /// Those that took over 1 ms.
+    pub late: u64,
+    /// Those of them that were not over after 20 ms: they count with the time they had taken by then.
+    pub given_up: u64,
+}
+
+impl Late {
+    fn note(&mut self, recovery: Duration) {
+        self.late += u64::from(recovery > LATE);
+        self.given_up += u64::from(recovery >= GIVEN_UP);
+    }
+}
 
 /// Stalls itself and its peer in turn. A recovery lasts from the end of the stall to the first of
 /// several round trips in a row that take at most twice the usual.
@@ -34,7 +51,7 @@ pub(super) fn drive<S: Sender, R: Receiver>(
     let mut driver = Sent::new(sender, receiver, cell);
     warm_up(&mut driver, cell)?;
 
-    let (mut latencies, mut late) = (Latencies::new(), 0);
+    let (mut latencies, mut late) = (Latencies::new(), Late::default());
     let (start, cpu) = (Instant::now(), cpu_time()?);
     let mut usual = driver.calm()?;
     for turn in 0_u64.. {
@@ -44,7 +61,7 @@ pub(super) fn drive<S: Sender, R: Receiver>(
         };
         let recovery = driver.recovery(resumed, usual * 2)?;
         latencies.push(recovery);
-        late += u64::from(recovery > LATE);
+        late.note(recovery);
         // The quickest calm is the usual: one end may not have learned yet.
         usual = usual.min(driver.calm()?);
         if start.elapsed() >= cell.time {
@@ -147,5 +164,26 @@ fn stall() -> Instant {
             return now;
         }
         hint::spin_loop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_are_those_over_1_ms_and_given_up_those_of_20() {
+        let mut late = Late::default();
+        for us in [999, 1_000, 1_001, 19_999, 20_000, 21_000] {
+            late.note(Duration::from_micros(us));
+        }
+        let (all, given_up) = (4, 2);
+        assert_eq!(
+            late,
+            Late {
+                late: all,
+                given_up
+            }
+        );
     }
 }

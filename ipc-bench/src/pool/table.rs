@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::options::{Plan, What};
 use super::results::{ReloadRow, ReplacementRow, Run, TaskRow};
 use super::step::{Condition, Load, Subject, describe};
-use crate::columns::{median, range};
+use crate::columns::{FOR_P99, median, range};
 use crate::grid::{Grid, Weight};
 use crate::placement::Placement;
 use crate::units::{digits, rate_unit, time_unit, with_unit};
@@ -94,14 +94,17 @@ fn line(label: String, rows: &[&TaskRow], floors: &[&TaskRow], spreads: bool) ->
         let of_it = rows.iter().filter(|row| row.subject == subject);
         of_it.map(|row| row.tasks_per_s).collect()
     };
-    let times = |time: fn(&TaskRow) -> u64| -> Vec<f64> {
-        rows.iter().map(|row| time(row) as f64).collect()
+    let times = |time: fn(&TaskRow) -> Option<u64>| -> Vec<f64> {
+        let times = rows.iter().filter_map(|row| time(row));
+        times.map(|ns| ns as f64).collect()
     };
     let own = rates(rows, Subject::Pool);
     let mut cells = vec![label, rate(&own)];
     cells.extend(spreads.then(|| spread(&own)));
-    cells.push(time(&times(|row| row.p50_ns)));
-    cells.push(time(&times(|row| row.p99_ns)));
+    cells.push(time(&times(|row| Some(row.p50_ns))));
+    cells.push(time(&times(|row| {
+        (row.count >= FOR_P99).then_some(row.p99_ns)
+    })));
     for floor in [Subject::Fork, Subject::Rings] {
         let floor = rates(floors, floor);
         if floor.is_empty() {
@@ -125,20 +128,22 @@ fn replacements(run: &Run) -> Grid {
     ];
     grid.push(Weight::Bold, titles.map(str::to_owned).to_vec());
     for condition in Condition::ALL {
-        let values = |subject: Subject, value: fn(&ReplacementRow) -> f64| -> Vec<f64> {
+        let values = |subject: Subject, value: fn(&ReplacementRow) -> Option<f64>| -> Vec<f64> {
             let rows = run.replacement.iter();
             let rows = rows.filter(|row| row.subject == subject && row.condition == condition);
-            rows.map(|row| value(row) * 1e6).collect()
+            rows.filter_map(value).map(|ms| ms * 1e6).collect()
         };
-        let own = values(Subject::Pool, |row| row.p50_ms);
-        let floor = values(Subject::Fork, |row| row.p50_ms);
+        let own = values(Subject::Pool, |row| Some(row.p50_ms));
+        let floor = values(Subject::Fork, |row| Some(row.p50_ms));
         grid.push(
             Weight::Plain,
             vec![
                 condition.name().to_owned(),
                 time(&own),
-                time(&values(Subject::Pool, |row| row.p99_ms)),
-                longest(&values(Subject::Pool, |row| row.max_ms)),
+                time(&values(Subject::Pool, |row| {
+                    (row.kills >= FOR_P99).then_some(row.p99_ms)
+                })),
+                longest(&values(Subject::Pool, |row| Some(row.max_ms))),
                 time(&floor),
                 ratio(&own, &floor),
             ],

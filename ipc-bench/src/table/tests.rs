@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::cells::Latency;
+use crate::cells::{Late, Latency};
 use crate::mechanisms;
 use crate::plan::Verify;
 use crate::results::tests::measured;
@@ -123,6 +123,49 @@ fn paced_messages_are_divided_by_those_of_the_end_that_sleeps_at_once() {
             "512 KiB         paced: p50     p99  of never  CPU/msg  of never  idle: CPU",
             "pipe, adaptive      200 ns  202 ns      2.00   300 ns      1.50     400 ns",
             "pipe, never         100 ns  102 ns             200 ns               500 ns",
+        ],
+    );
+}
+
+#[test]
+fn late_recoveries_are_counted() {
+    let plan = Plan {
+        repeat: 2,
+        ..plan(&["pipe"], &[Pattern::Stall])
+    };
+    let mut rows = rows(&plan, &[100, 300]);
+    for row in &mut rows {
+        let (late, given_up) = (3, 1);
+        row.late = Some(Late { late, given_up });
+    }
+    shows(
+        &rows,
+        &plan,
+        &[
+            "",
+            "512 KiB  recovery: p50  min-max     p99     max  over 1 ms   given up",
+            "pipe            200 ns  100-300  202 ns  304 ns  6 of 2000  2 of 2000",
+        ],
+    );
+}
+
+#[test]
+fn percentiles_of_too_few_are_left_out() {
+    let plan = plan(&["pipe", "fifo", "unix", "tcp"], &[Pattern::RoundTrip]);
+    let mut rows = rows(&plan, &[100, 200, 300, 400]);
+    for (row, count) in rows.iter_mut().zip([99, 100, 999, 1000]) {
+        row.count = count;
+    }
+    shows(
+        &rows,
+        &plan,
+        &[
+            "",
+            "512 KiB  there and back: p50     p99   p99.9     max  of floor",
+            "pipe                  100 ns       -       -  104 ns",
+            "fifo                  200 ns  202 ns       -  204 ns",
+            "unix                  300 ns  302 ns       -  304 ns",
+            "tcp                   400 ns  402 ns  403 ns  404 ns",
         ],
     );
 }
