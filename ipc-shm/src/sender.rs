@@ -1,5 +1,8 @@
 //! The half that sends.
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 

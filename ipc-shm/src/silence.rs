@@ -1,9 +1,10 @@
 //! When a sender asks the kernel whether its peer still lives.
 
-/// The most messages between two questions.
+/// The most sends between two questions. A batch is one: to ask takes as long as to send a hundred
+/// messages of it.
 const LONGEST: u32 = 1024;
 
-/// Counts messages that nobody had to be woken for, to a limit that doubles.
+/// Counts sends that nobody had to be woken for, to a limit that doubles.
 #[derive(Debug)]
 pub(crate) struct Silence {
     left: u32,
@@ -16,7 +17,7 @@ impl Silence {
         Silence { left: 2, length: 1 }
     }
 
-    /// Counts a message; true if it is time to ask.
+    /// Counts a message or a batch; true if it is time to ask.
     #[inline]
     pub(crate) fn is_due(&mut self) -> bool {
         self.left -= 1;
@@ -30,7 +31,7 @@ impl Silence {
     }
 }
 
-/// The first message asks.
+/// The first send asks.
 impl Default for Silence {
     fn default() -> Self {
         Silence { left: 1, length: 1 }

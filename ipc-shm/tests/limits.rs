@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ipc_shm::{Error, MAX_CAPACITY, Ready, Receiver, Sender, ShmOptions, Spin, Wait};
+use ipc_shm::{
+    Error, Loan, MAX_CAPACITY, Ready, Receiver, Result, Sender, ShmOptions, ShmSender, Spin, Wait,
+};
 use nix::sys::resource::{Resource, setrlimit};
 
 fn tiny() -> ShmOptions {
@@ -120,6 +122,50 @@ fn room_is_announced() {
     tx.try_send(&[0; 500]).unwrap();
 }
 
+/// A ring in which there is room for many more messages than a sender has patience.
+fn a_dead_receiver_is_noticed_before_the_ring_is_full() {
+    type Send = fn(&mut ShmSender) -> Result<()>;
+    let ways: [Send; 3] = [
+        |tx| tx.send(b"12345678"),
+        |tx| {
+            tx.send_many(&[&b"12345678"[..]; 4], Wait::Forever)
+                .map(drop)
+        },
+        |tx| tx.loan(8).and_then(Loan::send),
+    ];
+    for send in ways {
+        let (mut tx, mut rx) = ipc_shm::channel().unwrap();
+        for _ in 0..5000 {
+            send(&mut tx).unwrap();
+            rx.recv_many(4, Wait::Never, &mut |_| {}).unwrap(); // which never wants to be woken
+        }
+        drop(rx);
+        let sent = (0..=1024).take_while(|_| send(&mut tx).is_ok()).count();
+        assert!(sent <= 1024);
+        assert!(matches!(send(&mut tx), Err(Error::Disconnected)));
+    }
+}
+
+fn a_batch_gives_its_room_back_in_parts() {
+    for options in [ShmOptions::new(), ShmOptions::new().untrusted()] {
+        let (mut tx, mut rx) = options.channel().unwrap();
+        let msg = [0; 1000];
+        let mut sent = 0;
+        while tx.try_send(&msg).is_ok() {
+            sent += 1;
+        }
+        let mut bytes = 0;
+        let each = &mut |taken: &[u8]| {
+            bytes += taken.len();
+            if bytes == 32_000 {
+                // Parts of 16 KiB: one has been given back.
+                tx.try_send(taken).unwrap();
+            }
+        };
+        assert_eq!(rx.recv_many(sent, Wait::Never, each).unwrap(), sent);
+    }
+}
+
 fn a_capacity_over_the_limit_is_an_error_that_names_it() {
     for options in [
         ShmOptions::new().capacity(MAX_CAPACITY + 1),
@@ -186,6 +232,8 @@ ipc_core::cases! {
     one_more_than_the_longest_is_refused,
     a_full_ring_holds_what_its_capacity_says,
     room_is_announced,
+    a_dead_receiver_is_noticed_before_the_ring_is_full,
+    a_batch_gives_its_room_back_in_parts,
     a_capacity_over_the_limit_is_an_error_that_names_it,
     a_capacity_over_rlimit_fsize_is_an_error_that_names_it,
     no_address_space_is_an_error,
