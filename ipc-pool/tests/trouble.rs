@@ -234,7 +234,7 @@ fn a_reload_under_load_of_long_tasks_loses_none() {
     const LENGTH: Duration = Duration::from_millis(1200);
     for transport in BOTH {
         let pool = Pool::new(4).transport(transport).prefetch(2);
-        let pool = pool.on_task(|task| {
+        let pool = pool.grace(Duration::from_secs(30)).on_task(|task| {
             let start = Instant::now();
             while let Some(left) = LENGTH.checked_sub(start.elapsed()) {
                 thread::sleep(left);
