@@ -34,6 +34,8 @@ struct Inflow {
     data: Asking,
     bell: Bell,
     ear: Ear,
+    /// The sender is to be woken still: the bell could not be rung.
+    owes: bool,
     /// Last, because the ring lies in it.
     segment: Segment,
 }
@@ -52,6 +54,7 @@ impl ShmReceiver {
                 data: Asking::new(&segment.ring().receiver().asked),
                 bell,
                 ear,
+                owes: false,
                 segment,
             },
             poller: Poller::new(state.spin, Look::Load),
@@ -178,14 +181,27 @@ impl Inflow {
     }
 
     #[cold]
-    fn wake(&self) {
-        // That the sender is gone is told after its last message.
-        let _ = self.bell.ring();
+    fn wake(&mut self) {
+        // What failed is told when there is nothing left to receive.
+        self.owes = self.bell.ring().is_err();
+    }
+
+    /// Wakes a sender that could not be woken, before this half waits for it.
+    fn settle(&mut self) -> Result<()> {
+        if !self.owes {
+            return Ok(());
+        }
+        match self.bell.ring() {
+            Ok(()) | Err(Error::Disconnected) => self.owes = false, // the ear tells that it is gone
+            failed => return failed,
+        }
+        Ok(())
     }
 
     /// A message is wanted and waiting is not.
     #[cold]
     fn now(&mut self) -> Result<()> {
+        self.settle()?;
         for _ in 0..LOOKS {
             if self.arm() {
                 return self.next().map(|_| ());
@@ -201,6 +217,7 @@ impl Inflow {
 
     /// Sleeps until there may be a message, or with [`Wait::Never`] asks whether the peer lives.
     fn sleep(&mut self, wait: Wait) -> Result<()> {
+        self.settle()?;
         if wait != Wait::Never && self.arm() {
             return Ok(());
         }

@@ -36,6 +36,8 @@ struct Outflow {
     /// The length of the message that found no room last.
     refused: usize,
     silence: Silence,
+    /// The receiver is to be woken still: the bell could not be rung.
+    owes: bool,
     /// Last, because the ring lies in it.
     segment: Segment,
 }
@@ -53,6 +55,7 @@ impl ShmSender {
                 ear,
                 refused: 0,
                 silence: Silence::default(),
+                owes: false,
                 segment,
             },
             poller: Poller::new(state.spin, Look::Load),
@@ -203,8 +206,24 @@ impl Outflow {
     #[cold]
     fn wake(&mut self) -> Result<()> {
         self.silence = Silence::rung();
+        match self.ring() {
+            Err(Error::Os { .. }) => Ok(()), // the message is there: the next one rings first
+            rung => rung,
+        }
+    }
+
+    /// Wakes a receiver that could not be woken, before this half sends more or waits for it.
+    fn settle(&mut self) -> Result<()> {
+        if self.owes {
+            self.ring()?;
+        }
+        Ok(())
+    }
+
+    fn ring(&mut self) -> Result<()> {
         let rung = self.bell.ring();
-        if let Err(Error::Disconnected) = rung {
+        self.owes = rung.is_err();
+        if self.owes {
             self.silence = Silence::default(); // the next send says so at once
         }
         rung
@@ -222,6 +241,7 @@ impl Outflow {
     #[cold]
     fn ask_peer(&mut self) -> Result<()> {
         self.silence.extend();
+        self.settle()?;
         match self.listen(Wait::Never)? {
             Heard::Gone => Err(Error::Disconnected),
             Heard::Nothing | Heard::Ring => Ok(()),
@@ -231,6 +251,7 @@ impl Outflow {
     /// Room is wanted and waiting is not.
     #[cold]
     fn now(&mut self) -> Result<()> {
+        self.settle()?;
         for _ in 0..LOOKS {
             if self.arm()? {
                 return Ok(());
@@ -246,6 +267,7 @@ impl Outflow {
 
     /// Sleeps until there may be room, or with [`Wait::Never`] asks whether the peer lives.
     fn sleep(&mut self, wait: Wait) -> Result<()> {
+        self.settle()?;
         if wait != Wait::Never && self.arm()? {
             return Ok(());
         }

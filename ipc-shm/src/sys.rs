@@ -15,13 +15,17 @@ use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, SealFlag, fallocate, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
-use nix::unistd::{SysconfVar, pipe2, sysconf};
+use nix::unistd::{SysconfVar, pipe2, read, sysconf, write};
 
 use crate::limits;
 
-/// A read end and a write end, closed on exec.  pipe(2)
+/// A read end and a write end, closed on exec, and written and read once: the kernel keeps the page
+/// that this took, so that no later write of little lacks memory.  pipe(2)
 pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(pipe2(OFlag::O_CLOEXEC)?)
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
+    write(&writer, &[1])?;
+    read(&reader, &mut [0])?;
+    Ok((reader, writer))
 }
 
 /// Bytes in a page of memory.  sysconf(3)

@@ -9,13 +9,14 @@
 mod support;
 
 use std::hint;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ipc_process::fork;
 use ipc_shm::{
     Error, Ready, Receiver, Result, Select, Sender, ShmOptions, ShmReceiver, ShmSender, Spin, Wait,
 };
-use support::refuse_membarrier;
+use support::{refuse, refuse_membarrier};
 
 const TIME: Duration = Duration::from_secs(2);
 
@@ -262,11 +263,71 @@ fn armed_in_vain() {
         assert_eq!(rx.try_recv().unwrap(), round.to_le_bytes());
         assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)));
     }
-    let (fd, interest) = rx.fd();
-    assert!(
-        !ipc_core::poll(fd, interest, Wait::Never).unwrap(),
-        "a ring is left"
-    );
+    assert!(!is_rung(&rx), "a ring is left");
+}
+
+/// The message is there, so its send is no error; it wakes the receiver before there is another one.
+fn a_message_that_could_not_ring_is_rung_for_by_the_next() {
+    let (tx, mut rx) = tiny(Spin::Never);
+    assert!(matches!(rx.try_recv(), Err(Error::WouldBlock))); // and wants to be woken
+    let mut tx = unable_to_ring(tx, |tx| {
+        tx.try_send(b"one").unwrap();
+        for _ in 0..3 {
+            assert!(matches!(tx.try_send(b"two"), Err(Error::Os { .. })));
+        }
+    });
+    assert!(!is_rung(&rx));
+    tx.try_send(b"two").unwrap();
+    assert!(is_rung(&rx));
+    assert_eq!(rx.try_recv().unwrap(), b"one");
+    assert_eq!(rx.try_recv().unwrap(), b"two");
+    assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)));
+}
+
+/// Nor does a batch wait for the room of a receiver that sleeps.
+fn a_batch_that_could_not_ring_does_not_wait() {
+    let (tx, mut rx) = tiny(Spin::Never);
+    assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)));
+    let msg = vec![0; tx.max_len()];
+    let batch = [&msg[..]; 10];
+    unable_to_ring(tx, |tx| {
+        assert_eq!(tx.send_many(&batch, Wait::Forever).unwrap(), 2);
+        let refused = tx.send_many(&batch, Wait::Forever);
+        assert!(matches!(refused, Err(Error::Os { .. })));
+    });
+}
+
+fn room_that_could_not_ring_is_rung_for_before_a_wait() {
+    for wait in [Wait::Never, Duration::from_millis(1).into()] {
+        let (mut tx, rx) = tiny(Spin::Never);
+        let mut sent = 0;
+        while tx.try_send(b"message").is_ok() {
+            sent += 1;
+        }
+        let mut rx = unable_to_ring(rx, |rx| {
+            (0..sent).for_each(|_| rx.recv_wait(Wait::Never).unwrap());
+            assert!(matches!(rx.recv_wait(wait), Err(Error::Os { .. })));
+        });
+        assert!(!is_rung(&tx));
+        let nothing = rx.recv_wait(wait).unwrap_err();
+        assert!(matches!(nothing, Error::WouldBlock | Error::TimedOut));
+        assert!(is_rung(&tx));
+    }
+}
+
+/// What `half` does while the kernel lacks memory for a ring, as it may.  write(2), ENOMEM
+fn unable_to_ring<T: Send>(mut half: T, act: impl FnOnce(&mut T) + Send) -> T {
+    let acted = || {
+        refuse(libc::SYS_write, libc::ENOMEM);
+        act(&mut half);
+        half
+    };
+    thread::scope(|scope| scope.spawn(acted).join().unwrap())
+}
+
+fn is_rung(half: &impl Ready) -> bool {
+    let (fd, interest) = half.fd();
+    ipc_core::poll(fd, interest, Wait::Never).unwrap()
 }
 
 ipc_core::cases! {
@@ -280,4 +341,7 @@ ipc_core::cases! {
     a_message_meets_the_falling_asleep,
     room_meets_the_falling_asleep,
     armed_in_vain,
+    a_message_that_could_not_ring_is_rung_for_by_the_next,
+    a_batch_that_could_not_ring_does_not_wait,
+    room_that_could_not_ring_is_rung_for_before_a_wait,
 }

@@ -1,4 +1,4 @@
-//! What the kernel knows of this process's barriers, and a kernel that refuses them.
+//! What the kernel knows of this process's barriers, and a kernel that refuses them, or something else.
 #![allow(unsafe_code, dead_code)] // system calls; each file uses a part
 
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -18,9 +18,13 @@ pub(crate) fn inherited(fd: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
-/// From now on membarrier(2) is ENOSYS to this process and its children, as a sandbox has it.  seccomp(2)
+/// From now on membarrier(2) is ENOSYS to this process and its children, as a sandbox has it.
 pub(crate) fn refuse_membarrier() {
-    const ENOSYS: u32 = 38;
+    refuse(libc::SYS_membarrier, libc::ENOSYS);
+}
+
+/// From now on a call is this error to this thread and what it begets.  seccomp(2)
+pub(crate) fn refuse(call: libc::c_long, error: libc::c_int) {
     const NUMBER: u32 = 0; // of the call, in `struct seccomp_data`
     const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     const IS: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
@@ -31,11 +35,11 @@ pub(crate) fn refuse_membarrier() {
         jf,
         k,
     };
-    let membarrier = u32::try_from(libc::SYS_membarrier).unwrap();
+    let [call, error] = [call, error.into()].map(|number| u32::try_from(number).unwrap());
     let mut steps = [
         step(LOAD, NUMBER, 0, 0),
-        step(IS, membarrier, 0, 1),
-        step(RETURN, libc::SECCOMP_RET_ERRNO | ENOSYS, 0, 0),
+        step(IS, call, 0, 1),
+        step(RETURN, libc::SECCOMP_RET_ERRNO | error, 0, 0),
         step(RETURN, libc::SECCOMP_RET_ALLOW, 0, 0),
     ];
     let program = libc::sock_fprog {
