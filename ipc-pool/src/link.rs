@@ -114,7 +114,8 @@ impl Tx {
                 let mut loan = tx.loan_wait(HEADER + body.len(), wait)?;
                 wire::write(&mut loan, kind, lease);
                 loan[HEADER..].copy_from_slice(body);
-                loan.send()
+                loan.send();
+                Ok(())
             }
             Tx::Unix(tx, record) => {
                 record.resize(HEADER, 0);

@@ -20,7 +20,7 @@ use crate::{Error, Result, ShmSender, Wait};
 /// let (mut tx, mut rx) = ipc_shm::channel()?;
 /// let mut loan = tx.loan(4)?;
 /// loan.copy_from_slice(b"ping");
-/// loan.send()?;
+/// loan.send();
 /// assert_eq!(rx.recv()?, b"ping");
 /// # Ok::<(), ipc_shm::Error>(())
 /// ```
@@ -102,7 +102,7 @@ impl Loan<'_> {
     /// let mut loan = tx.loan(4096)?;
     /// let len = file.read(&mut loan)?;
     /// loan.truncate(len);
-    /// loan.send()?;
+    /// loan.send();
     /// assert_eq!(rx.recv()?, b"however much there is");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -111,15 +111,12 @@ impl Loan<'_> {
         self.len = self.len.min(len);
     }
 
-    /// Sends the message, which needs no waiting.
-    ///
-    /// # Errors
-    ///
-    /// [`Disconnected`](crate::Error::Disconnected) if the peer is gone.
+    /// Sends the message, which needs no waiting, and cannot fail: that the peer is gone is told by the next loan
+    /// or send.
     #[inline]
-    pub fn send(self) -> Result<()> {
+    pub fn send(self) {
         self.sender.ring_mut().push_written(self.len);
-        self.sender.publish()
+        self.sender.publish();
     }
 }
 

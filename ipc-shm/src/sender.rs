@@ -101,8 +101,8 @@ impl ShmSender {
 
     /// Makes what was written a message of its own, and wakes the receiver if it wants that.
     #[inline]
-    pub(crate) fn publish(&mut self) -> Result<()> {
-        self.flow.publish()
+    pub(crate) fn publish(&mut self) {
+        self.flow.publish();
     }
 
     /// Out of line, so that the way of a message that fits is short.
@@ -132,12 +132,12 @@ impl ShmSender {
         }
         if !self.flow.ring.fits(msg.len()) {
             // What is written must be visible before this half waits for its space.
-            self.flow.publish_batch()?;
+            self.flow.publish_batch();
             self.wait_for_room(msg.len(), wait)?;
         }
         self.flow.ring.push(msg);
         if self.flow.ring.unpublished() >= BATCH {
-            self.flow.publish_batch()?;
+            self.flow.publish_batch();
         }
         Ok(())
     }
@@ -157,7 +157,8 @@ impl Sender for ShmSender {
     fn send_wait(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
         self.reserve(msg.len(), wait)?;
         self.flow.ring.push(msg);
-        self.flow.publish()
+        self.flow.publish();
+        Ok(())
     }
 
     #[inline]
@@ -178,7 +179,8 @@ impl Sender for ShmSender {
             accepted += 1;
             accepted += self.flow.ring.push_more(&msgs[accepted..], BATCH);
         }
-        match end.and(self.flow.publish_batch()) {
+        self.flow.publish_batch();
+        match end {
             Err(error) if accepted == 0 => Err(error),
             _ => Ok(accepted),
         }
@@ -192,24 +194,21 @@ impl Outflow {
             .map_err(|reason| self.malformed(reason))
     }
 
-    /// Publishes what was written, and wakes the receiver if it wants that.
+    /// Publishes what was written, and wakes the receiver if it wants that. From then on the message is sent: what
+    /// the bell has to say is told by the next one.
     #[inline]
-    fn publish(&mut self) -> Result<()> {
+    fn publish(&mut self) {
         let before = self.ring.publish();
         let asked = &self.ring.ring().receiver().asked;
         if self.receiver.owes(asked, before, self.ring.tail()) {
-            return self.wake();
+            self.wake();
         }
-        Ok(())
     }
 
     #[cold]
-    fn wake(&mut self) -> Result<()> {
+    fn wake(&mut self) {
         self.silence = Silence::rung();
-        match self.ring() {
-            Err(Error::Os { .. }) => Ok(()), // the message is there: the next one rings first
-            rung => rung,
-        }
+        let _ = self.ring();
     }
 
     /// Wakes a receiver that could not be woken, before this half sends more or waits for it.
@@ -229,11 +228,10 @@ impl Outflow {
         rung
     }
 
-    fn publish_batch(&mut self) -> Result<()> {
-        if self.ring.unpublished() == 0 {
-            return Ok(());
+    fn publish_batch(&mut self) {
+        if self.ring.unpublished() > 0 {
+            self.publish();
         }
-        self.publish()
     }
 
     /// A receiver that neither sleeps nor makes the ring full may be dead: now and then the kernel

@@ -131,7 +131,7 @@ fn a_dead_receiver_is_noticed_before_the_ring_is_full() {
             tx.send_many(&[&b"12345678"[..]; 4], Wait::Forever)
                 .map(drop)
         },
-        |tx| tx.loan(8).and_then(Loan::send),
+        |tx| tx.loan(8).map(Loan::send),
     ];
     for send in ways {
         let (mut tx, mut rx) = ipc_shm::channel().unwrap();

@@ -25,7 +25,7 @@ fn tiny() -> (ShmSender, ShmReceiver) {
 fn loan(tx: &mut ShmSender, msg: &[u8]) {
     let mut loan = tx.loan(msg.len()).unwrap();
     loan.copy_from_slice(msg);
-    loan.send().unwrap();
+    loan.send();
 }
 
 fn every_length_is_lent() {
@@ -36,7 +36,7 @@ fn every_length_is_lent() {
         assert_eq!(loan.len(), len);
         loan.copy_from_slice(&bytes[..len]);
         assert!(*loan == bytes[..len], "a loan is read as it was written");
-        loan.send().unwrap();
+        loan.send();
         assert_eq!(rx.recv().unwrap(), &bytes[..len]);
     }
 }
@@ -62,7 +62,7 @@ fn read_where_it_was_written() {
     for round in 0..200 {
         let loan = tx.loan(100 + round).unwrap();
         let written = whereabouts(&loan);
-        loan.send().unwrap();
+        loan.send();
         assert_eq!(whereabouts(rx.recv().unwrap()), written);
     }
 }
@@ -108,7 +108,7 @@ fn truncated_it_sends_what_is_left() {
         loan.truncate(len);
         loan.truncate(5000);
         assert_eq!(loan.len(), len);
-        loan.send().unwrap();
+        loan.send();
         assert_eq!(rx.recv().unwrap(), vec![0xff; len]);
         assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)));
     }
@@ -129,7 +129,7 @@ fn a_full_ring_lends_nothing() {
     for spin in [Spin::Adaptive, Spin::Never, Spin::Always] {
         let options = ShmOptions::new().capacity(1).spin(spin);
         let (mut tx, mut rx) = options.channel().unwrap();
-        while tx.try_loan(100).is_ok_and(|loan| loan.send().is_ok()) {}
+        while tx.try_loan(100).map(Loan::send).is_ok() {}
         assert!(matches!(tx.try_loan(100), Err(Error::WouldBlock)));
         let (start, timeout) = (Instant::now(), Duration::from_millis(20));
         let timed = tx.loan_timeout(100, timeout);
@@ -138,7 +138,7 @@ fn a_full_ring_lends_nothing() {
         rx.recv().unwrap();
         assert!(matches!(tx.try_loan(100), Err(Error::WouldBlock)));
         rx.recv().unwrap();
-        tx.try_loan(100).unwrap().send().unwrap();
+        tx.try_loan(100).unwrap().send();
     }
 }
 
@@ -150,7 +150,7 @@ fn wrapping_at_the_end() {
         for _ in 0..2 * tx.capacity() / (len + 8) {
             let mut loan = tx.try_loan(len).unwrap();
             loan.fill(0xff);
-            loan.send().unwrap();
+            loan.send();
             assert!(rx.recv().unwrap().iter().all(|byte| *byte == 0xff));
             assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)));
         }
@@ -215,7 +215,7 @@ fn a_loan_waits_for_room() {
         for number in 0..1000_usize {
             let mut loan = tx.loan(number * 7 % max).unwrap();
             loan.fill(number.to_le_bytes()[0]);
-            loan.send().unwrap();
+            loan.send();
         }
     })
     .unwrap();
@@ -235,7 +235,7 @@ fn a_dead_peer_takes_no_loan() {
         let (mut tx, rx) = tiny();
         loan(&mut tx, b"unread");
         drop(rx);
-        let gone = (0..2000).find_map(|_| tx.loan(len).and_then(Loan::send).err());
+        let gone = (0..2000).find_map(|_| tx.loan(len).map(Loan::send).err());
         assert!(matches!(gone, Some(Error::Disconnected)), "{gone:?}");
     }
 }
@@ -271,7 +271,7 @@ fn nothing_is_allocated() {
     for len in 0..tx.max_len() {
         let mut loan = tx.loan(len).unwrap();
         loan.fill(1);
-        loan.send().unwrap();
+        loan.send();
         rx.recv().unwrap();
     }
     assert_eq!(allocations(), before);

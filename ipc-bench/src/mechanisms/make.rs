@@ -70,7 +70,8 @@ impl InPlace for ShmSender {
     fn send_with(&mut self, len: usize, write: impl FnOnce(&mut [u8])) -> ipc_core::Result<()> {
         let mut loan = self.loan(len)?;
         write(&mut loan);
-        loan.send()
+        loan.send();
+        Ok(())
     }
 }
 

@@ -151,7 +151,7 @@ fn a_loan_is_cut_short() {
                 loan.fill(number + 1);
                 wrote(NonNull::from(&mut loan[0]), 8);
                 loan.truncate(len(number));
-                loan.send().unwrap();
+                loan.send();
             }
         },
         move |rx| {

@@ -237,7 +237,7 @@ pub(crate) fn cases() -> impl Iterator<Item = Case> {
 fn lend(mut tx: ShmSender, msgs: &[&[u8]]) -> Option<ShmSender> {
     if let Ok(mut loan) = tx.loan(msgs[0].len()) {
         loan.copy_from_slice(msgs[0]);
-        let _ = loan.send();
+        loan.send();
     }
     Some(tx)
 }
