@@ -112,7 +112,7 @@ fn sigterm_of_the_command_line_leaves_nothing() {
     assert_eq!(run.end().code(), Some(143));
 }
 
-fn ctrl_c_ends_a_run_whose_results_nobody_reads_yet() {
+fn sigterm_ends_a_run_whose_results_nobody_reads_yet() {
     let dir = tempfile::tempdir().unwrap();
     let fifo = dir.path().join("results.json");
     mkfifo(&fifo, Mode::S_IRWXU).unwrap();
@@ -123,9 +123,10 @@ fn ctrl_c_ends_a_run_whose_results_nobody_reads_yet() {
         .unwrap();
     let pid = ui.id();
     until("it has forked its runner", || children(pid).pop());
-    killpg(Pid::from_raw(pid.try_into().unwrap()), Signal::SIGINT).unwrap();
+    // Not SIGINT, which a shell lets its background jobs ignore.
+    killpg(Pid::from_raw(pid.try_into().unwrap()), Signal::SIGTERM).unwrap();
     let status = until("it has ended", || ui.try_wait().unwrap());
-    assert_eq!(status.signal(), Some(Signal::SIGINT as i32));
+    assert_eq!(status.signal(), Some(Signal::SIGTERM as i32));
     until_everybody_has_ended();
 }
 
@@ -152,7 +153,7 @@ fn sigkill_of_the_command_line_leaves_nothing() {
 ipc_core::cases! {
     ctrl_c_leaves_nothing,
     sigterm_of_the_command_line_leaves_nothing,
-    ctrl_c_ends_a_run_whose_results_nobody_reads_yet,
+    sigterm_ends_a_run_whose_results_nobody_reads_yet,
     sigkill_of_the_runner_leaves_no_process,
     sigkill_of_the_command_line_leaves_nothing,
 }
