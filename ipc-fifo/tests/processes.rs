@@ -11,7 +11,6 @@ use std::process::{Child, Command, ExitCode};
 use std::thread;
 use std::time::Duration;
 
-use ipc_core::conformance::{Case, run};
 use ipc_fifo::{
     Channel, Duplex, Error, Fifo, FifoReceiver, FifoSender, Inherit, Receiver, Result, Sender, Wait,
 };
@@ -240,24 +239,21 @@ fn foreign_parts_are_refused() {
     refused(vec![parts().0], b"");
 }
 
-fn main() -> ExitCode {
-    if let Ok(role) = env::var(ROLE) {
-        play(&role);
-        return ExitCode::SUCCESS;
+ipc_core::cases! {
+    first {
+        if let Ok(role) = env::var(ROLE) {
+            play(&role);
+            return ExitCode::SUCCESS;
+        }
     }
-    macro_rules! cases {
-        ($($case:ident),+ $(,)?) => { vec![$(Case::new(stringify!($case), $case)),+] };
-    }
-    run(cases! {
-        an_unrelated_sender_comes_first,
-        an_unrelated_sender_comes_second,
-        an_unrelated_receiver_comes_first_or_second,
-        unrelated_programs_have_an_endpoint_each,
-        a_killed_maker_leaves_a_path_that_says_so,
-        a_private_fifo_leaves_nothing_in_any_directory,
-        an_echo_in_a_child,
-        an_exec_closes_every_end,
-        parts_carry_the_name_and_what_was_read,
-        foreign_parts_are_refused,
-    })
+    an_unrelated_sender_comes_first,
+    an_unrelated_sender_comes_second,
+    an_unrelated_receiver_comes_first_or_second,
+    unrelated_programs_have_an_endpoint_each,
+    a_killed_maker_leaves_a_path_that_says_so,
+    a_private_fifo_leaves_nothing_in_any_directory,
+    an_echo_in_a_child,
+    an_exec_closes_every_end,
+    parts_carry_the_name_and_what_was_read,
+    foreign_parts_are_refused,
 }

@@ -3,11 +3,9 @@
 mod support;
 
 use std::fs;
-use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ipc_core::conformance::Case;
 use ipc_pool::{Error, Pool, Template};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
@@ -235,20 +233,16 @@ fn live(way: Way, path: &std::path::Path) {
     }
 }
 
-macro_rules! cases {
-    ($($case:ident),+ $(,)?) => { vec![$(Case::new(stringify!($case), $case)),+] };
-}
-
-fn main() -> ExitCode {
-    ipc_process::entries! { template }
-    ipc_core::conformance::run(cases! {
-        a_short_lived_thread_may_make_a_pool_that_stays,
-        a_forked_pool_stays_with_its_threads,
-        processes_are_named,
-        a_dead_template_has_an_heir,
-        without_any_template_the_pool_ends_and_gives_its_queue_back,
-        nobody_has_what_is_anothers,
-        signals_for_all_leave_workers_alone,
-        nobody_outlives_a_killed_manager,
-    })
+ipc_core::cases! {
+    first {
+        ipc_process::entries! { template }
+    }
+    a_short_lived_thread_may_make_a_pool_that_stays,
+    a_forked_pool_stays_with_its_threads,
+    processes_are_named,
+    a_dead_template_has_an_heir,
+    without_any_template_the_pool_ends_and_gives_its_queue_back,
+    nobody_has_what_is_anothers,
+    signals_for_all_leave_workers_alone,
+    nobody_outlives_a_killed_manager,
 }

@@ -8,9 +8,8 @@ mod root;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use ipc_core::conformance::Case;
 use ipc_pipe::{Receiver, Sender};
 use ipc_process::{Error, ProcessOptions, Resource, set_name};
 use nix::errno::Errno;
@@ -235,21 +234,17 @@ fn a_name_is_seen() {
     child.communicate(b"").unwrap();
 }
 
-macro_rules! cases {
-    ($($case:ident),+ $(,)?) => { vec![$(Case::new(stringify!($case), $case)),+] };
-}
-
-fn main() -> ExitCode {
-    ipc_process::entries! { status }
-    ipc_core::conformance::run(cases! {
-        niceness_and_processors,
-        limits,
-        a_program_that_may_write_no_file_starts,
-        another_user,
-        a_number_is_a_user_with_its_group,
-        who_does_not_exist_is_an_error,
-        what_is_refused_is_an_error_and_nothing_has_run,
-        what_is_no_processor_or_signal_is_an_error,
-        a_name_is_seen,
-    })
+ipc_core::cases! {
+    first {
+        ipc_process::entries! { status }
+    }
+    niceness_and_processors,
+    limits,
+    a_program_that_may_write_no_file_starts,
+    another_user,
+    a_number_is_a_user_with_its_group,
+    who_does_not_exist_is_an_error,
+    what_is_refused_is_an_error_and_nothing_has_run,
+    what_is_no_processor_or_signal_is_an_error,
+    a_name_is_seen,
 }

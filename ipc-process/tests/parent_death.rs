@@ -8,11 +8,9 @@ mod root;
 
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use ipc_core::conformance::Case;
 use ipc_pipe::{Raw, Receiver, Sender};
 use ipc_process::{Child, ProcessOptions, fork, set_parent_death};
 use nix::sys::wait::waitpid;
@@ -138,16 +136,12 @@ fn a_parent_that_has_gone_is_noticed() {
     assert_eq!(orphan.wait().unwrap().signal(), Some(libc::SIGKILL));
 }
 
-macro_rules! cases {
-    ($($case:ident),+ $(,)?) => { vec![$(Case::new(stringify!($case), $case)),+] };
-}
-
-fn main() -> ExitCode {
-    ipc_process::entries! { forever }
-    ipc_core::conformance::run(cases! {
-        children_die_with_their_parent,
-        a_signal_of_ones_choice_comes_after_a_change_of_user,
-        no_orphan_is_left_by_a_kill_in_mid_fork,
-        a_parent_that_has_gone_is_noticed,
-    })
+ipc_core::cases! {
+    first {
+        ipc_process::entries! { forever }
+    }
+    children_die_with_their_parent,
+    a_signal_of_ones_choice_comes_after_a_change_of_user,
+    no_orphan_is_left_by_a_kill_in_mid_fork,
+    a_parent_that_has_gone_is_noticed,
 }

@@ -11,7 +11,6 @@ use std::os::fd::AsRawFd;
 use std::process::{Command, ExitCode, Stdio};
 
 use ipc_core::Inherit;
-use ipc_core::conformance::Case;
 use ipc_pipe::{End, Receiver, Sender};
 use ipc_process::{CommandExt, Error, inherited, run};
 use nix::errno::Errno;
@@ -144,36 +143,32 @@ fn the_standard_streams_are_no_numbers() {
     assert!(error.to_string().contains("stdout"), "{error}");
 }
 
-macro_rules! cases {
-    ($($case:ident),+ $(,)?) => { vec![$(Case::new(stringify!($case), $case)),+] };
-}
-
-fn main() -> ExitCode {
-    if std::env::var_os("LOOK").is_some() {
-        return ExitCode::from(match inherited::<End>() {
-            Ok(mut end) => {
-                let (tx, rx) = end.halves();
-                while rx.recv().is_ok() {
-                    tx.send(rx.message()).unwrap();
+ipc_core::cases! {
+    first {
+        if std::env::var_os("LOOK").is_some() {
+            return ExitCode::from(match inherited::<End>() {
+                Ok(mut end) => {
+                    let (tx, rx) = end.halves();
+                    while rx.recv().is_ok() {
+                        tx.send(rx.message()).unwrap();
+                    }
+                    0
                 }
-                0
-            }
-            Err(Error::Ipc(_)) => 3,
-            Err(_) => 4,
-        });
+                Err(Error::Ipc(_)) => 3,
+                Err(_) => 4,
+            });
+        }
     }
-    ipc_core::conformance::run(cases! {
-        another_program_takes_an_end,
-        an_end_of_another_type_is_refused,
-        a_program_without_ends_is_told,
-        a_command_runs_again_without_what_was_handed_over,
-        a_program_further_down_finds_nothing,
-        what_is_no_program_is_an_error,
-        a_program_that_nobody_would_know_is_ended,
-        descriptors_are_found_under_their_numbers,
-        descriptors_change_places,
-        an_error_is_told_whatever_numbers_are_taken,
-        an_ends_number_is_not_given_away,
-        the_standard_streams_are_no_numbers,
-    })
+    another_program_takes_an_end,
+    an_end_of_another_type_is_refused,
+    a_program_without_ends_is_told,
+    a_command_runs_again_without_what_was_handed_over,
+    a_program_further_down_finds_nothing,
+    what_is_no_program_is_an_error,
+    a_program_that_nobody_would_know_is_ended,
+    descriptors_are_found_under_their_numbers,
+    descriptors_change_places,
+    an_error_is_told_whatever_numbers_are_taken,
+    an_ends_number_is_not_given_away,
+    the_standard_streams_are_no_numbers,
 }

@@ -13,7 +13,6 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use ipc_core::conformance::Case;
 use ipc_pipe::{End, Raw, Receiver, Sender, Tx};
 use ipc_process::{Error, ProcessOptions, fork, inherited, spawn};
 
@@ -266,29 +265,25 @@ fn a_thread_that_ends_takes_its_children_along() {
     assert_eq!(status.signal(), Some(libc::SIGKILL));
 }
 
-macro_rules! cases {
-    ($($case:ident),+ $(,)?) => { vec![$(Case::new(stringify!($case), $case)),+] };
-}
-
-fn main() -> ExitCode {
-    ipc_process::entries! { forks, echo, seven, fails, panics, tell, pass_on, sleeps, takes_two, generic::<()> }
-    if std::env::var_os("LOOK").is_some() {
-        return ExitCode::from(if inherited::<()>().is_ok() { 45 } else { 44 });
+ipc_core::cases! {
+    first {
+        ipc_process::entries! { forks, echo, seven, fails, panics, tell, pass_on, sleeps, takes_two, generic::<()> }
+        if std::env::var_os("LOOK").is_some() {
+            return ExitCode::from(if inherited::<()>().is_ok() { 45 } else { 44 });
+        }
     }
-    ipc_core::conformance::run(cases! {
-        an_echo_answers_from_a_program_of_its_own,
-        what_the_function_returns_is_the_exit_status,
-        a_program_with_threads_may_spawn,
-        it_has_its_end_and_nothing_else,
-        it_is_called_as_its_program_and_its_function,
-        it_is_called_as_it_was_named,
-        what_was_received_already_goes_with_the_end,
-        its_own_children_find_nothing,
-        what_is_not_named_is_refused,
-        a_child_forked_later_does_not_hold_its_end,
-        nor_does_its_own_child,
-        without_descriptors_it_says_so,
-        nothing_is_left_open_here,
-        a_thread_that_ends_takes_its_children_along,
-    })
+    an_echo_answers_from_a_program_of_its_own,
+    what_the_function_returns_is_the_exit_status,
+    a_program_with_threads_may_spawn,
+    it_has_its_end_and_nothing_else,
+    it_is_called_as_its_program_and_its_function,
+    it_is_called_as_it_was_named,
+    what_was_received_already_goes_with_the_end,
+    its_own_children_find_nothing,
+    what_is_not_named_is_refused,
+    a_child_forked_later_does_not_hold_its_end,
+    nor_does_its_own_child,
+    without_descriptors_it_says_so,
+    nothing_is_left_open_here,
+    a_thread_that_ends_takes_its_children_along,
 }

@@ -12,7 +12,6 @@ use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Duration;
 
-use ipc_core::conformance::Case;
 use ipc_core::{Select, Wait};
 use ipc_process::{Child, ProcessOptions, fork, run};
 
@@ -146,24 +145,20 @@ fn nothing_is_left_open_here() {
     assert_eq!(count(), before);
 }
 
-macro_rules! cases {
-    ($($case:ident),+ $(,)?) => { vec![$(Case::new(stringify!($case), $case)),+] };
-}
-
-fn main() -> ExitCode {
-    ipc_process::entries! { upper }
-    ipc_core::conformance::run(cases! {
-        stdin_closes_and_stdout_and_stderr_stay_apart,
-        waiting_closes_stdin,
-        much_goes_both_ways_at_once,
-        input_that_nobody_reads_is_no_error,
-        input_that_nobody_reads_raises_no_signal,
-        no_input_is_the_end_of_it,
-        a_child_that_is_no_shell_communicates,
-        a_spawned_child_communicates,
-        streams_are_selected,
-        a_child_forked_later_does_not_hold_stdin,
-        a_child_that_is_dropped_in_another_is_left_alone,
-        nothing_is_left_open_here,
-    })
+ipc_core::cases! {
+    first {
+        ipc_process::entries! { upper }
+    }
+    stdin_closes_and_stdout_and_stderr_stay_apart,
+    waiting_closes_stdin,
+    much_goes_both_ways_at_once,
+    input_that_nobody_reads_is_no_error,
+    input_that_nobody_reads_raises_no_signal,
+    no_input_is_the_end_of_it,
+    a_child_that_is_no_shell_communicates,
+    a_spawned_child_communicates,
+    streams_are_selected,
+    a_child_forked_later_does_not_hold_stdin,
+    a_child_that_is_dropped_in_another_is_left_alone,
+    nothing_is_left_open_here,
 }

@@ -31,7 +31,7 @@ use attach::ends::{
 };
 use attach::program::{ROLE, command, converse, join, kill, play, start};
 use attach::{hostile, memory, names};
-use ipc_core::conformance::{Case, run, skip};
+use ipc_core::conformance::skip;
 use ipc_shm::{Address, Error, Ready, Receiver, Select, Sender, Spin, Wait};
 
 const NOBODY: u32 = 65_534;
@@ -253,37 +253,32 @@ fn a_full_queue_is_waited_for() {
     }
 }
 
-fn main() -> ExitCode {
-    if let Ok(role) = env::var(ROLE) {
-        play(&role);
-        return ExitCode::SUCCESS;
+ipc_core::cases! {
+    first {
+        if let Ok(role) = env::var(ROLE) {
+            play(&role);
+            return ExitCode::SUCCESS;
+        }
     }
-    macro_rules! cases {
-        ($($case:expr),+ $(,)?) => {
-            vec![$(Case::new(stringify!($case), $case)),+]
-        };
-    }
-    run(cases![
-        programs_meet_by_name,
-        nothing_is_left,
-        a_peer_killed_is_gone,
-        a_client_is_not_kept_for_ever,
-        a_client_that_died_is_passed_over,
-        other_terms_are_refused_and_named,
-        another_user_is_let_in_where_it_may,
-        accepting_keeps_its_deadline,
-        a_full_queue_is_waited_for,
-        names::a_socket_file_has_its_mode_under_any_umask,
-        names::a_socket_file_is_removed_by_its_maker_only,
-        names::a_name_that_is_taken_is_refused,
-        names::nobody_there_is_said,
-        names::names_that_cannot_be_are_refused,
-        hostile::rubbish_costs_nobody_anything,
-        memory::memory_is_checked,
-        memory::pages_behind_the_end_are_none,
-        hostile::a_flood_of_rubbish_ends_at_the_deadline,
-        hostile::a_bell_never_blocks,
-        hostile::no_descriptors_is_an_error_and_leaks_none,
-        hostile::what_is_attached_is_sealed,
-    ])
+    programs_meet_by_name,
+    nothing_is_left,
+    a_peer_killed_is_gone,
+    a_client_is_not_kept_for_ever,
+    a_client_that_died_is_passed_over,
+    other_terms_are_refused_and_named,
+    another_user_is_let_in_where_it_may,
+    accepting_keeps_its_deadline,
+    a_full_queue_is_waited_for,
+    names::a_socket_file_has_its_mode_under_any_umask,
+    names::a_socket_file_is_removed_by_its_maker_only,
+    names::a_name_that_is_taken_is_refused,
+    names::nobody_there_is_said,
+    names::names_that_cannot_be_are_refused,
+    hostile::rubbish_costs_nobody_anything,
+    memory::memory_is_checked,
+    memory::pages_behind_the_end_are_none,
+    hostile::a_flood_of_rubbish_ends_at_the_deadline,
+    hostile::a_bell_never_blocks,
+    hostile::no_descriptors_is_an_error_and_leaks_none,
+    hostile::what_is_attached_is_sealed,
 }

@@ -7,7 +7,6 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{self, Command, ExitCode};
 
-use ipc_core::conformance::{Case, run};
 use ipc_process::fork;
 use ipc_socket::{
     Address, Channel, Error, Inherit, Kind, Receiver, Result, Sender, SocketDuplex, SocketOptions,
@@ -206,25 +205,19 @@ fn foreign_parts_are_refused() {
     }
 }
 
-fn main() -> ExitCode {
-    if let Ok(role) = env::var(ECHO) {
-        let (kind, address) = role.split_once(' ').unwrap();
-        serve(kind, address).unwrap();
-        return ExitCode::SUCCESS;
+ipc_core::cases! {
+    first {
+        if let Ok(role) = env::var(ECHO) {
+            let (kind, address) = role.split_once(' ').unwrap();
+            serve(kind, address).unwrap();
+            return ExitCode::SUCCESS;
+        }
     }
-    run(vec![
-        Case::new("an_echo_in_a_child", an_echo_in_a_child),
-        Case::new("children_share_a_listener", children_share_a_listener),
-        Case::new("unrelated_processes_meet", unrelated_processes_meet),
-        Case::new("an_exec_closes_every_end", an_exec_closes_every_end),
-        Case::new(
-            "an_endpoint_is_made_of_its_parts",
-            an_endpoint_is_made_of_its_parts,
-        ),
-        Case::new(
-            "parts_carry_what_was_read_and_what_was_not_sent",
-            parts_carry_what_was_read_and_what_was_not_sent,
-        ),
-        Case::new("foreign_parts_are_refused", foreign_parts_are_refused),
-    ])
+    an_echo_in_a_child,
+    children_share_a_listener,
+    unrelated_processes_meet,
+    an_exec_closes_every_end,
+    an_endpoint_is_made_of_its_parts,
+    parts_carry_what_was_read_and_what_was_not_sent,
+    foreign_parts_are_refused,
 }

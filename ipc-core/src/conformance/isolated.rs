@@ -39,14 +39,20 @@ const SKIPPED: i32 = 77;
 ///
 /// ipc_core::cases! { umask_is_ours_to_change }
 /// ```
+///
+/// What this binary is to do in other processes, those that a case starts, say, comes before: `first { .. }`.
 #[macro_export]
 macro_rules! cases {
-    ($($case:ident),+ $(,)?) => {
+    (first $first:block $($case:path),+ $(,)?) => {
         fn main() -> ::std::process::ExitCode {
+            $first
             $crate::conformance::run(vec![
                 $($crate::conformance::Case::new(stringify!($case), $case)),+
             ])
         }
+    };
+    ($($case:path),+ $(,)?) => {
+        $crate::cases! { first {} $($case),+ }
     };
 }
 
